@@ -1,0 +1,5 @@
+export { type NatsOptions, startNats } from './nats.ts'
+export { freePort } from './ports.ts'
+export { type PostgresOptions, startPostgres } from './postgres.ts'
+export type { Exit, Server } from './process.ts'
+export { type RedisOptions, startRedis } from './redis.ts'
