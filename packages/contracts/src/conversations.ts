@@ -1,0 +1,289 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { defineRequest } from './define.ts'
+import { NAME_MAX, User } from './directory.ts'
+import { Actor, Count, Id, Nullable, OneOf, strict, Time, Version } from './fields.ts'
+import { Message, Metadata, MyMessage, Pagination } from './messages.ts'
+
+export const PARTICIPANTS_MAX = 1_000
+export const TITLE_MAX = 255
+const DESCRIPTION_MAX = 2_000
+
+export const ConversationType = OneOf('direct', 'group', 'project', 'support', 'announcement')
+export const ConversationStatus = OneOf('active', 'archived', 'locked')
+export const ParticipantRole = OneOf('owner', 'admin', 'member', 'guest')
+
+export const Participant = Type.Object(
+  {
+    user_id: Id,
+    username: Type.String(),
+    display_name: Type.String(),
+    avatar_url: Nullable(Type.String()),
+    role: ParticipantRole,
+    joined_at: Time,
+    is_active: Type.Boolean(),
+    last_read_message_id: Nullable(Id),
+    last_read_seq: Count,
+    last_read_at: Nullable(Time)
+  },
+  { $id: 'Participant' }
+)
+export type Participant = Static<typeof Participant>
+
+/** The part that is the same for everyone: what `conversation_updated` and `sync` carry. */
+export const SharedConversation = Type.Object(
+  {
+    id: Id,
+    org_id: Id,
+    type: ConversationType,
+    status: ConversationStatus,
+    title: Nullable(Type.String({ maxLength: TITLE_MAX })),
+    description: Nullable(Type.String({ maxLength: DESCRIPTION_MAX })),
+    project_id: Nullable(Id),
+    created_by: Id,
+    created_at: Time,
+    updated_at: Time,
+    metadata: Metadata,
+    participant_count: Count,
+    last_message_at: Nullable(Time),
+    last_seq: Count,
+    version: Version
+  },
+  { $id: 'SharedConversation' }
+)
+export type SharedConversation = Static<typeof SharedConversation>
+
+export const Mine = Type.Object(
+  {
+    role: ParticipantRole,
+    archived: Type.Boolean(),
+    notifications: OneOf('all', 'mentions', 'none'),
+    muted_until: Nullable(Time),
+    last_read_seq: Count,
+    draft: Nullable(Type.String())
+  },
+  { $id: 'Mine' }
+)
+export type Mine = Static<typeof Mine>
+
+export const Conversation = Type.Composite(
+  [
+    SharedConversation,
+    Type.Object({
+      participants: Type.Array(Participant, { maxItems: 100, description: 'The first 100; participant_count has all.' }),
+      participant: Type.Optional(Nullable(User)),
+      last_message: Nullable(MyMessage),
+      unread_count: Count,
+      first_unread_seq: Nullable(Count),
+      my: Mine
+    })
+  ],
+  { $id: 'Conversation' }
+)
+export type Conversation = Static<typeof Conversation>
+
+const OnConversation = Type.Object({ actor: Actor, conversation_id: Id })
+
+export const ListConversationsQuery = Type.Object(
+  {
+    page: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
+    page_size: Type.Optional(Type.Integer({ minimum: 1, maximum: 50 })),
+    archived: Type.Optional(OneOf('true', 'false', 'only')),
+    type: Type.Optional(ConversationType),
+    project_id: Type.Optional(Id),
+    status: Type.Optional(ConversationStatus),
+    q: Type.Optional(Type.String({ maxLength: NAME_MAX })),
+    unread: Type.Optional(OneOf('true', 'false'))
+  },
+  strict
+)
+export type ListConversationsQuery = Static<typeof ListConversationsQuery>
+
+export const ConversationPage = Type.Object(
+  { conversations: Type.Array(Conversation), pagination: Pagination },
+  { $id: 'ConversationPage' }
+)
+
+export const ListConversations = defineRequest('conversations.list', {
+  summary: "List the caller's conversations, newest activity first.",
+  request: Type.Object({ actor: Actor, query: ListConversationsQuery }),
+  reply: ConversationPage
+})
+
+export const GetConversation = defineRequest('conversations.get', {
+  summary: 'Read one conversation as its participant sees it.',
+  request: OnConversation,
+  reply: Conversation,
+  errors: ['conversation_not_found', 'not_a_participant']
+})
+
+/** Groups here; the other types come with the features that need them. */
+export const CreateConversationBody = Type.Object(
+  {
+    type: OneOf('direct', 'group'),
+    title: Type.Optional(Type.String({ maxLength: TITLE_MAX })),
+    description: Type.Optional(Type.String({ maxLength: DESCRIPTION_MAX })),
+    participant_ids: Type.Array(Id, { maxItems: PARTICIPANTS_MAX }),
+    metadata: Type.Optional(Metadata)
+  },
+  strict
+)
+
+export const CreateConversation = defineRequest('conversations.create', {
+  summary: 'Create a conversation; the caller is its owner. For a direct one, give the one that stands.',
+  request: Type.Object({ actor: Actor, ...CreateConversationBody.properties }),
+  reply: Type.Object({ conversation: Conversation, created: Type.Boolean() }),
+  errors: ['user_not_found', 'self_conversation', 'invalid_request'],
+  timeoutMs: 5_000
+})
+
+/** Two callers at once get the same conversation: the pair is unique in the database. */
+export const GetDirectConversation = defineRequest('conversations.direct', {
+  summary: 'Give the direct conversation with a person, made where there is none.',
+  request: Type.Object({ actor: Actor, user_id: Id }),
+  reply: Type.Object({ conversation: Conversation, created: Type.Boolean() }),
+  errors: ['user_not_found', 'self_conversation']
+})
+
+export const UpdateConversationBody = Type.Object(
+  {
+    title: Type.Optional(Nullable(Type.String({ maxLength: TITLE_MAX }))),
+    description: Type.Optional(Nullable(Type.String({ maxLength: DESCRIPTION_MAX }))),
+    status: Type.Optional(ConversationStatus),
+    metadata: Type.Optional(Metadata)
+  },
+  { ...strict, minProperties: 1 }
+)
+
+export const UpdateConversation = defineRequest('conversations.update', {
+  summary: 'Change title, description, status or metadata; for owners and admins of the conversation.',
+  request: Type.Object({ actor: Actor, conversation_id: Id, changes: UpdateConversationBody }),
+  reply: Conversation,
+  errors: ['conversation_not_found', 'not_a_participant', 'forbidden', 'direct_conversation']
+})
+
+export const MembershipBody = Type.Object(
+  {
+    archived: Type.Optional(Type.Boolean()),
+    notifications: Type.Optional(OneOf('all', 'mentions', 'none')),
+    muted_until: Type.Optional(Nullable(Time)),
+    draft: Type.Optional(Nullable(Type.String({ maxLength: 20_000 })))
+  },
+  { ...strict, minProperties: 1 }
+)
+
+export const UpdateMembership = defineRequest('conversations.membership', {
+  summary: "Change what is the caller's alone: archive, notifications, mute, draft.",
+  request: Type.Object({ actor: Actor, conversation_id: Id, changes: MembershipBody }),
+  reply: Mine,
+  errors: ['conversation_not_found', 'not_a_participant']
+})
+
+export const PageQuery = Type.Object(
+  {
+    page: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
+    page_size: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 }))
+  },
+  strict
+)
+
+export const ParticipantPage = Type.Object({ participants: Type.Array(Participant), pagination: Pagination }, { $id: 'ParticipantPage' })
+
+export const ListParticipants = defineRequest('participants.list', {
+  summary: 'List who is in a conversation, longest-standing first.',
+  request: Type.Object({ actor: Actor, conversation_id: Id, query: PageQuery }),
+  reply: ParticipantPage,
+  errors: ['conversation_not_found', 'not_a_participant']
+})
+
+export const AddParticipantBody = Type.Object({ user_id: Id, role: Type.Optional(ParticipantRole) }, strict)
+
+export const AddParticipant = defineRequest('participants.add', {
+  summary: 'Bring a person in. Who is in already stays as is.',
+  request: Type.Object({ actor: Actor, conversation_id: Id, ...AddParticipantBody.properties }),
+  reply: Type.Object({ participant: Participant, added: Type.Boolean() }),
+  errors: ['conversation_not_found', 'not_a_participant', 'forbidden', 'direct_conversation', 'user_not_found']
+})
+
+export const RoleBody = Type.Object({ role: ParticipantRole }, strict)
+
+export const UpdateParticipant = defineRequest('participants.update', {
+  summary: "Change a participant's role.",
+  request: Type.Object({ actor: Actor, conversation_id: Id, user_id: Id, role: ParticipantRole }),
+  reply: Participant,
+  errors: ['conversation_not_found', 'not_a_participant', 'forbidden', 'direct_conversation', 'user_not_found']
+})
+
+export const RemoveParticipant = defineRequest('participants.remove', {
+  summary: 'Remove a participant, or leave.',
+  request: Type.Object({ actor: Actor, conversation_id: Id, user_id: Id }),
+  reply: Type.Object({ removed: Type.Boolean() }),
+  errors: ['conversation_not_found', 'not_a_participant', 'forbidden', 'direct_conversation', 'user_not_found']
+})
+
+/** What changed in one conversation since a version; every object whole and once, at its newest version. */
+export const Changes = Type.Object(
+  {
+    conversation_id: Id,
+    from_version: Version,
+    version: Version,
+    has_more: Type.Boolean(),
+    messages: Type.Array(Message),
+    participants: Type.Array(Participant),
+    conversation: Type.Optional(SharedConversation)
+  },
+  { $id: 'Changes' }
+)
+export type Changes = Static<typeof Changes>
+
+export const ChangesQuery = Type.Object({ since: Version, limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500 })) }, strict)
+
+export const GetChanges = defineRequest('conversations.changes', {
+  summary: 'Tell what changed in a conversation since a version.',
+  request: Type.Object({ actor: Actor, conversation_id: Id, query: ChangesQuery }),
+  reply: Changes,
+  errors: ['conversation_not_found', 'not_a_participant', 'invalid_cursor']
+})
+
+/** For a gateway that misses a version; what it heals goes to the sockets of participants alone. */
+export const HealConversation = defineRequest('conversations.heal', {
+  summary: 'Tell a gateway what it missed of a conversation.',
+  request: Type.Object({ conversation_id: Id, since: Version }),
+  reply: Changes,
+  errors: ['conversation_not_found'],
+  timeoutMs: 5_000
+})
+
+/** A thousand conversations a question; those that do not exist are left out. */
+export const GetHeads = defineRequest('conversations.heads', {
+  summary: 'Tell gateways the versions of conversations, so that a lost last event is found.',
+  request: Type.Object({ conversation_ids: Type.Array(Id, { maxItems: 1_000 }) }),
+  reply: Type.Object({ versions: Type.Array(Type.Tuple([Id, Version])) }),
+  timeoutMs: 5_000
+})
+
+export const CURSORS_MAX = 1_000
+const UUID_KEY = '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$'
+export const Cursors = Type.Record(Type.String({ pattern: UUID_KEY }), Version, { ...strict, maxProperties: CURSORS_MAX })
+export const SyncBody = Type.Object({ cursors: Cursors }, strict)
+
+export const SyncReply = Type.Object(
+  {
+    conversations: Type.Array(Changes),
+    added: Type.Array(Conversation),
+    removed: Type.Array(Id),
+    reset: Type.Array(Id, { description: 'The cursor is newer than the conversation: read it anew.' }),
+    has_more: Type.Boolean()
+  },
+  { $id: 'Sync' }
+)
+
+export const Sync = defineRequest('conversations.sync', {
+  summary: 'Tell what changed in many conversations since the versions held; a constant number of queries.',
+  request: Type.Object({
+    actor: Actor,
+    cursors: Cursors,
+    added: Type.Boolean({ description: 'Also list the conversations that are not among the cursors.' })
+  }),
+  reply: SyncReply,
+  timeoutMs: 5_000
+})

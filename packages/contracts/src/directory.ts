@@ -1,0 +1,99 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { defineRequest } from './define.ts'
+import { Actor, Count, Id, Nullable, OneOf, strict } from './fields.ts'
+
+export const NAME_MAX = 200
+const text = (maxLength: number) => Nullable(Type.String({ maxLength }))
+
+export const Role = OneOf('member', 'moderator', 'admin', 'service')
+
+export const Organization = Type.Object({ id: Id, name: Type.String({ maxLength: NAME_MAX }) }, { $id: 'Organization' })
+export type Organization = Static<typeof Organization>
+
+export const User = Type.Object(
+  {
+    id: Id,
+    org_id: Id,
+    username: Type.String({ maxLength: NAME_MAX }),
+    display_name: Type.String({ maxLength: NAME_MAX }),
+    title: text(NAME_MAX),
+    department: text(NAME_MAX),
+    avatar_url: text(2_000),
+    role: Role,
+    organization: Organization
+  },
+  { $id: 'User' }
+)
+export type User = Static<typeof User>
+
+/** What a token says of a person: the profile as it is to be kept. */
+export const Profile = Type.Object({
+  id: Id,
+  org_id: Id,
+  org_name: text(NAME_MAX),
+  username: Type.String({ maxLength: NAME_MAX }),
+  display_name: Type.String({ maxLength: NAME_MAX }),
+  title: text(NAME_MAX),
+  department: text(NAME_MAX),
+  avatar_url: text(2_000),
+  email: text(320),
+  role: Role
+})
+export type Profile = Static<typeof Profile>
+
+export const EnsureUsers = defineRequest('users.ensure', {
+  summary: 'Create or refresh the people and organizations that checked tokens name. May be repeated.',
+  request: Type.Object({ users: Type.Array(Profile, { maxItems: 500 }) }, strict),
+  reply: Type.Object({ ensured: Count })
+})
+
+/** What a socket needs to be ready: every conversation of the person, with its version and unread count. */
+export const LiveState = Type.Object({
+  user_id: Id,
+  org_id: Id,
+  unread_total: Count,
+  conversations: Type.Array(Type.Object({ id: Id, version: Count, unread_count: Count }))
+})
+export type LiveState = Static<typeof LiveState>
+
+export const OpenUsers = defineRequest('users.open', {
+  summary: 'Tell the conversations, versions and unread counts of people who connect; many in one question.',
+  request: Type.Object({ users: Type.Array(Type.Object({ user_id: Id, org_id: Id }), { maxItems: 200 }) }, strict),
+  reply: Type.Object({ states: Type.Array(LiveState) }),
+  timeoutMs: 5_000
+})
+
+export const ListUsers = defineRequest('users.list', {
+  summary: "List people of the caller's organization by name.",
+  request: Type.Object({
+    actor: Actor,
+    q: Type.Optional(Type.String({ maxLength: NAME_MAX })),
+    limit: Type.Integer({ minimum: 1, maximum: 100 })
+  }),
+  reply: Type.Object({ users: Type.Array(User) })
+})
+
+export const GetUser = defineRequest('users.get', {
+  summary: "Read one person of the caller's organization.",
+  request: Type.Object({ actor: Actor, user_id: Id }),
+  reply: User,
+  errors: ['user_not_found']
+})
+
+export const Settings = Type.Record(Type.String({ maxLength: 64 }), Type.Unknown(), { maxProperties: 100 })
+
+export const Me = Type.Object({ user: User, organization: Organization, unread_count: Count, settings: Settings }, { $id: 'Me' })
+
+export const GetMe = defineRequest('users.me', {
+  summary: "Read the caller's own profile, unread total and settings.",
+  request: Type.Object({ actor: Actor }),
+  reply: Me,
+  errors: ['user_not_found']
+})
+
+export const UpdateMe = defineRequest('users.update_me', {
+  summary: "Keep the caller's settings, which follow the person across devices.",
+  request: Type.Object({ actor: Actor, settings: Settings }),
+  reply: Me,
+  errors: ['user_not_found', 'invalid_request']
+})

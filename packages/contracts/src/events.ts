@@ -1,0 +1,84 @@
+import { Type } from '@sinclair/typebox'
+import { Conversation, Participant, SharedConversation } from './conversations.ts'
+import { defineEvent } from './define.ts'
+import { Count, Id, Time, Version } from './fields.ts'
+import { Message } from './messages.ts'
+
+// In what the gateway passes on, `type`, `conversation_id` and `version` come first and in this order: the hub reads the
+// version at its fixed place instead of parsing (`versionOf` in the gateway; a test there holds both together).
+const versioned = { conversation_id: Id, version: Version }
+
+export const NewMessage = Type.Object({ type: Type.Literal('new_message'), ...versioned, message: Message })
+export const MessageUpdated = Type.Object({ type: Type.Literal('message_updated'), ...versioned, message: Message })
+export const MessageDeleted = Type.Object({ type: Type.Literal('message_deleted'), ...versioned, message: Message })
+export const ParticipantAdded = Type.Object({ type: Type.Literal('participant_added'), ...versioned, participant: Participant })
+export const ParticipantUpdated = Type.Object({ type: Type.Literal('participant_updated'), ...versioned, participant: Participant })
+export const ParticipantRemoved = Type.Object({ type: Type.Literal('participant_removed'), ...versioned, participant: Participant })
+export const ConversationUpdated = Type.Object({
+  type: Type.Literal('conversation_updated'),
+  ...versioned,
+  conversation: SharedConversation
+})
+
+/** The types of versioned frames: one of them, and what the outbox keeps to publish it again. */
+export type ChangeType =
+  | 'new_message'
+  | 'message_updated'
+  | 'message_deleted'
+  | 'participant_added'
+  | 'participant_updated'
+  | 'participant_removed'
+  | 'conversation_updated'
+
+export const ConversationAdded = Type.Object({ type: Type.Literal('conversation_added'), conversation_id: Id, conversation: Conversation })
+export const ConversationRemoved = Type.Object({ type: Type.Literal('conversation_removed'), conversation_id: Id })
+
+export const MessageRead = Type.Object({
+  type: Type.Literal('message_read'),
+  conversation_id: Id,
+  user_id: Id,
+  message_id: Id,
+  seq: Count,
+  read_at: Time
+})
+
+export const Unread = Type.Object({ type: Type.Literal('unread'), conversation_id: Id, unread_count: Count, unread_total: Count })
+
+/**
+ * Published after the commit, by message-store alone; at least once, grouped as it comes, possibly out of order:
+ * whoever receives goes by `version`. The payload is one frame a line.
+ */
+export const ConversationChanged = defineEvent('evt.conversations.{conversation_id}', {
+  name: 'ConversationChanged',
+  summary: 'Lasting changes of one conversation, one frame a line.',
+  payload: Type.Union([
+    NewMessage,
+    MessageUpdated,
+    MessageDeleted,
+    ParticipantAdded,
+    ParticipantUpdated,
+    ParticipantRemoved,
+    ConversationUpdated
+  ])
+})
+
+export const UserChanged = defineEvent('evt.users.{user_id}', {
+  name: 'UserChanged',
+  summary: 'Lasting changes that concern one person: conversations that came or went.',
+  payload: Type.Union([ConversationAdded, ConversationRemoved])
+})
+
+export const ConversationMoment = defineEvent('eph.conversations.{conversation_id}', {
+  name: 'ConversationMoment',
+  summary: 'Read positions: worth nothing a moment later, may be lost.',
+  payload: MessageRead
+})
+
+/** The header `Parley-Origin` names the connection that caused it, which is not told. */
+export const UserMoment = defineEvent('eph.users.{user_id}', {
+  name: 'UserMoment',
+  summary: "Unread counts for the person's other devices, may be lost.",
+  payload: Unread
+})
+
+export const ORIGIN_HEADER = 'Parley-Origin'
