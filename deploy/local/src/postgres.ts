@@ -29,7 +29,7 @@ export async function startPostgres({ dataDir, port, logFile, settings = {}, dat
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const cluster = join(folder, 'cluster')
   const programs = findPrograms()
-  const runner = await findRunner(cluster, programs.postgres)
+  const runner = await findRunner(folder, cluster, programs.postgres)
   if (!existsSync(cluster)) await createCluster(folder, programs, runner, database, settings.fsync !== 'off')
   await runner.own(cluster)
 
@@ -123,16 +123,16 @@ interface Runner {
 /** The uid of `nobody` in every distribution; initdb insists on one with a line in /etc/passwd. */
 const NOBODY = 65_534
 
-async function findRunner(cluster: string, postgres: string): Promise<Runner> {
+async function findRunner(folder: string, cluster: string, postgres: string): Promise<Runner> {
   if (process.getuid?.() !== 0) return { command: withParent, own: async () => undefined }
 
   const owner = existsSync(cluster) ? (await stat(cluster)).uid : 0
-  // In a user namespace root's own files look like nobody's: no user is made, no owner changes, any folder will do.
+  // In a user namespace root's own files look like nobody's: no user is made, no owner changes. Other people's closed folders stay closed.
   const asNamespace = (command: string[]) => [
     ...['unshare', '--user', `--map-user=${NOBODY}`, `--map-group=${NOBODY}`],
     ...withParent(command)
   ]
-  if (owner === 0 && (await works(asNamespace([postgres, '--version'])))) return { command: asNamespace, own: async () => undefined }
+  if (owner === 0 && (await works(asNamespace, folder, postgres))) return { command: asNamespace, own: async () => undefined }
 
   // Some containers refuse user namespaces. Then the uid changes, and one capability lets it through folders that are closed to others.
   const uid = owner === 0 ? NOBODY : owner
@@ -140,7 +140,7 @@ async function findRunner(cluster: string, postgres: string): Promise<Runner> {
     ...['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--inh-caps=-all,+dac_override'],
     ...['--ambient-caps=-all,+dac_override', '--pdeathsig', 'INT', '--', ...command]
   ]
-  if (await works(asUid([postgres, '--version']))) return { command: asUid, own: folder => chownAll(folder, uid) }
+  if (await works(asUid, folder, postgres)) return { command: asUid, own: folder => chownAll(folder, uid) }
 
   throw new Error(
     findOnPath('setpriv')
@@ -149,8 +149,12 @@ async function findRunner(cluster: string, postgres: string): Promise<Runner> {
   )
 }
 
-async function works(command: string[]): Promise<boolean> {
-  return (await runCommand(command, { cwd: '/' })).ok
+async function works(as: Runner['command'], folder: string, postgres: string): Promise<boolean> {
+  const tried = [
+    [postgres, '--version'],
+    ['test', '-w', folder]
+  ].map(async command => (await runCommand(as(command), { cwd: '/' })).ok)
+  return (await Promise.all(tried)).every(Boolean)
 }
 
 async function chownAll(folder: string, uid: number): Promise<void> {
