@@ -152,7 +152,7 @@ async function findRunner(folder: string, cluster: string, postgres: string): Pr
 async function works(as: Runner['command'], folder: string, postgres: string): Promise<boolean> {
   const tried = [
     [postgres, '--version'],
-    ['test', '-w', folder]
+    ['ls', folder]
   ].map(async command => (await runCommand(as(command), { cwd: '/' })).ok)
   return (await Promise.all(tried)).every(Boolean)
 }
