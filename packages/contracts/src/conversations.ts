@@ -144,40 +144,6 @@ export const GetDirectConversation = defineRequest('conversations.direct', {
   errors: ['user_not_found', 'self_conversation']
 })
 
-export const UpdateConversationBody = Type.Object(
-  {
-    title: Type.Optional(Nullable(Type.String({ maxLength: TITLE_MAX }))),
-    description: Type.Optional(Nullable(Type.String({ maxLength: DESCRIPTION_MAX }))),
-    status: Type.Optional(ConversationStatus),
-    metadata: Type.Optional(Metadata)
-  },
-  { ...strict, minProperties: 1 }
-)
-
-export const UpdateConversation = defineRequest('conversations.update', {
-  summary: 'Change title, description, status or metadata; for owners and admins of the conversation.',
-  request: Type.Object({ actor: Actor, conversation_id: Id, changes: UpdateConversationBody }),
-  reply: Conversation,
-  errors: ['conversation_not_found', 'not_a_participant', 'forbidden', 'direct_conversation']
-})
-
-export const MembershipBody = Type.Object(
-  {
-    archived: Type.Optional(Type.Boolean()),
-    notifications: Type.Optional(OneOf('all', 'mentions', 'none')),
-    muted_until: Type.Optional(Nullable(Time)),
-    draft: Type.Optional(Nullable(Type.String({ maxLength: 20_000 })))
-  },
-  { ...strict, minProperties: 1 }
-)
-
-export const UpdateMembership = defineRequest('conversations.membership', {
-  summary: "Change what is the caller's alone: archive, notifications, mute, draft.",
-  request: Type.Object({ actor: Actor, conversation_id: Id, changes: MembershipBody }),
-  reply: Mine,
-  errors: ['conversation_not_found', 'not_a_participant']
-})
-
 export const PageQuery = Type.Object(
   {
     page: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
@@ -193,31 +159,6 @@ export const ListParticipants = defineRequest('participants.list', {
   request: Type.Object({ actor: Actor, conversation_id: Id, query: PageQuery }),
   reply: ParticipantPage,
   errors: ['conversation_not_found', 'not_a_participant']
-})
-
-export const AddParticipantBody = Type.Object({ user_id: Id, role: Type.Optional(ParticipantRole) }, strict)
-
-export const AddParticipant = defineRequest('participants.add', {
-  summary: 'Bring a person in. Who is in already stays as is.',
-  request: Type.Object({ actor: Actor, conversation_id: Id, ...AddParticipantBody.properties }),
-  reply: Type.Object({ participant: Participant, added: Type.Boolean() }),
-  errors: ['conversation_not_found', 'not_a_participant', 'forbidden', 'direct_conversation', 'user_not_found']
-})
-
-export const RoleBody = Type.Object({ role: ParticipantRole }, strict)
-
-export const UpdateParticipant = defineRequest('participants.update', {
-  summary: "Change a participant's role.",
-  request: Type.Object({ actor: Actor, conversation_id: Id, user_id: Id, role: ParticipantRole }),
-  reply: Participant,
-  errors: ['conversation_not_found', 'not_a_participant', 'forbidden', 'direct_conversation', 'user_not_found']
-})
-
-export const RemoveParticipant = defineRequest('participants.remove', {
-  summary: 'Remove a participant, or leave.',
-  request: Type.Object({ actor: Actor, conversation_id: Id, user_id: Id }),
-  reply: Type.Object({ removed: Type.Boolean() }),
-  errors: ['conversation_not_found', 'not_a_participant', 'forbidden', 'direct_conversation', 'user_not_found']
 })
 
 /** What changed in one conversation since a version; every object whole and once, at its newest version. */

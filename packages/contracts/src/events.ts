@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { Conversation, Participant, SharedConversation } from './conversations.ts'
+import { Conversation } from './conversations.ts'
 import { defineEvent } from './define.ts'
 import { Count, Id, Time, Version } from './fields.ts'
 import { Message } from './messages.ts'
@@ -11,27 +11,11 @@ const versioned = { conversation_id: Id, version: Version }
 export const NewMessage = Type.Object({ type: Type.Literal('new_message'), ...versioned, message: Message })
 export const MessageUpdated = Type.Object({ type: Type.Literal('message_updated'), ...versioned, message: Message })
 export const MessageDeleted = Type.Object({ type: Type.Literal('message_deleted'), ...versioned, message: Message })
-export const ParticipantAdded = Type.Object({ type: Type.Literal('participant_added'), ...versioned, participant: Participant })
-export const ParticipantUpdated = Type.Object({ type: Type.Literal('participant_updated'), ...versioned, participant: Participant })
-export const ParticipantRemoved = Type.Object({ type: Type.Literal('participant_removed'), ...versioned, participant: Participant })
-export const ConversationUpdated = Type.Object({
-  type: Type.Literal('conversation_updated'),
-  ...versioned,
-  conversation: SharedConversation
-})
 
-/** The types of versioned frames: one of them, and what the outbox keeps to publish it again. */
-export type ChangeType =
-  | 'new_message'
-  | 'message_updated'
-  | 'message_deleted'
-  | 'participant_added'
-  | 'participant_updated'
-  | 'participant_removed'
-  | 'conversation_updated'
+/** The types of versioned frames, as the outbox keeps them to publish a change again. */
+export type ChangeType = 'new_message' | 'message_updated' | 'message_deleted'
 
 export const ConversationAdded = Type.Object({ type: Type.Literal('conversation_added'), conversation_id: Id, conversation: Conversation })
-export const ConversationRemoved = Type.Object({ type: Type.Literal('conversation_removed'), conversation_id: Id })
 
 export const MessageRead = Type.Object({
   type: Type.Literal('message_read'),
@@ -51,21 +35,13 @@ export const Unread = Type.Object({ type: Type.Literal('unread'), conversation_i
 export const ConversationChanged = defineEvent('evt.conversations.{conversation_id}', {
   name: 'ConversationChanged',
   summary: 'Lasting changes of one conversation, one frame a line.',
-  payload: Type.Union([
-    NewMessage,
-    MessageUpdated,
-    MessageDeleted,
-    ParticipantAdded,
-    ParticipantUpdated,
-    ParticipantRemoved,
-    ConversationUpdated
-  ])
+  payload: Type.Union([NewMessage, MessageUpdated, MessageDeleted])
 })
 
 export const UserChanged = defineEvent('evt.users.{user_id}', {
   name: 'UserChanged',
-  summary: 'Lasting changes that concern one person: conversations that came or went.',
-  payload: Type.Union([ConversationAdded, ConversationRemoved])
+  summary: 'Lasting changes that concern one person: a conversation that came.',
+  payload: ConversationAdded
 })
 
 export const ConversationMoment = defineEvent('eph.conversations.{conversation_id}', {

@@ -1,21 +1,15 @@
 import { Type } from '@sinclair/typebox'
 import {
-  AddParticipantBody,
   Changes,
   ChangesQuery,
   Conversation,
   ConversationPage,
   CreateConversationBody,
   ListConversationsQuery,
-  MembershipBody,
-  Mine,
   PageQuery,
-  Participant,
   ParticipantPage,
-  RoleBody,
   SyncBody,
-  SyncReply,
-  UpdateConversationBody
+  SyncReply
 } from './conversations.ts'
 import { defineRoute } from './define.ts'
 import { Me, NAME_MAX, Organization, Settings, User } from './directory.ts'
@@ -39,7 +33,6 @@ const PathId = Type.String({ format: 'uuid', code: 'invalid_id' })
 const OfConversation = Type.Object({ conversation_id: PathId })
 const OfMessage = Type.Object({ message_id: PathId })
 const OfUser = Type.Object({ user_id: PathId })
-const OfParticipant = Type.Object({ conversation_id: PathId, user_id: PathId })
 const NO_ACCESS = ['conversation_not_found', 'not_a_participant'] as const
 const NO_MESSAGE = ['message_not_found', 'not_a_participant'] as const
 const SEND_ERRORS = [
@@ -141,26 +134,6 @@ export const ROUTES = {
     replies: { 200: Conversation },
     errors: NO_ACCESS
   }),
-  updateConversation: defineRoute({
-    method: 'PATCH',
-    path: '/conversations/{conversation_id}',
-    tag: 'conversations',
-    summary: 'Change title, description, status or metadata.',
-    params: OfConversation,
-    body: UpdateConversationBody,
-    replies: { 200: Conversation },
-    errors: [...NO_ACCESS, 'forbidden', 'direct_conversation']
-  }),
-  updateMembership: defineRoute({
-    method: 'PATCH',
-    path: '/conversations/{conversation_id}/membership',
-    tag: 'conversations',
-    summary: 'Change what is mine alone: archive, notifications, mute, draft.',
-    params: OfConversation,
-    body: MembershipBody,
-    replies: { 200: Mine },
-    errors: NO_ACCESS
-  }),
   listParticipants: defineRoute({
     method: 'GET',
     path: '/conversations/{conversation_id}/participants',
@@ -170,35 +143,6 @@ export const ROUTES = {
     query: PageQuery,
     replies: { 200: ParticipantPage },
     errors: NO_ACCESS
-  }),
-  addParticipant: defineRoute({
-    method: 'POST',
-    path: '/conversations/{conversation_id}/participants',
-    tag: 'conversations',
-    summary: 'Bring a person in.',
-    params: OfConversation,
-    body: AddParticipantBody,
-    replies: { 201: Participant, 200: Participant },
-    errors: [...NO_ACCESS, 'forbidden', 'direct_conversation', 'user_not_found']
-  }),
-  updateParticipant: defineRoute({
-    method: 'PATCH',
-    path: '/conversations/{conversation_id}/participants/{user_id}',
-    tag: 'conversations',
-    summary: "Change a participant's role.",
-    params: OfParticipant,
-    body: RoleBody,
-    replies: { 200: Participant },
-    errors: [...NO_ACCESS, 'forbidden', 'direct_conversation', 'user_not_found']
-  }),
-  removeParticipant: defineRoute({
-    method: 'DELETE',
-    path: '/conversations/{conversation_id}/participants/{user_id}',
-    tag: 'conversations',
-    summary: 'Remove a participant; removing myself is leaving.',
-    params: OfParticipant,
-    replies: { 204: null },
-    errors: [...NO_ACCESS, 'forbidden', 'direct_conversation', 'user_not_found']
   }),
 
   listMessages: defineRoute({

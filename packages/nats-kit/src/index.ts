@@ -1,0 +1,3 @@
+export type { Msg, Subscription } from 'nats'
+export * from './bus.ts'
+export * from './plugin.ts'

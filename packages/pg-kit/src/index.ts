@@ -1,0 +1,5 @@
+export { type Kysely, sql } from 'kysely'
+export type { Migration } from 'kysely/migration'
+export * from './database.ts'
+export * from './errors.ts'
+export * from './migrate.ts'
