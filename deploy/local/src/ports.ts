@@ -14,19 +14,19 @@ const handedOut = new Set<number>()
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < 200; attempt++) {
     const port = randomInt(FIRST_PORT, LAST_PORT)
-    if (handedOut.has(port) || !(await isPortFree(port))) continue
+    if (handedOut.has(port) || (await portProblem(port))) continue
     handedOut.add(port)
     return port
   }
   throw new Error(`no free port between ${FIRST_PORT} and ${LAST_PORT}`)
 }
 
-/** Tells whether a port can be listened on, by doing so for a moment. */
-export function isPortFree(port: number, host = '127.0.0.1'): Promise<boolean> {
+/** Tries a port by listening on it for a moment. @returns the code of the error, such as EADDRINUSE, or undefined */
+export function portProblem(port: number, host = '127.0.0.1'): Promise<string | undefined> {
   return new Promise(resolve => {
     const probe = createServer()
-    probe.once('error', () => resolve(false))
-    probe.listen({ port, host, exclusive: true }, () => probe.close(() => resolve(true)))
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code))
+    probe.listen({ port, host, exclusive: true }, () => probe.close(() => resolve(undefined)))
   })
 }
 

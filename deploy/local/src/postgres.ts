@@ -124,10 +124,11 @@ interface Runner {
 const NOBODY = 65_534
 
 async function findRunner(folder: string, cluster: string, postgres: string): Promise<Runner> {
-  if (process.getuid?.() !== 0) return { command: withParent, own: async () => undefined }
+  if (process.getuid?.() !== 0) return { command: command => command, own: async () => undefined }
 
   const owner = existsSync(cluster) ? (await stat(cluster)).uid : 0
   // In a user namespace root's own files look like nobody's: no user is made, no owner changes. Other people's closed folders stay closed.
+  // The signal for the parent's end does not survive the change of namespace, so it is set inside.
   const asNamespace = (command: string[]) => [
     ...['unshare', '--user', `--map-user=${NOBODY}`, `--map-group=${NOBODY}`],
     ...withParent(command)

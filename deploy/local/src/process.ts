@@ -20,8 +20,12 @@ export interface Server {
   readonly url: string
   /** Settles once the process is gone, whoever ended it. */
   readonly exited: Promise<Exit>
-  /** Shuts the server down and resolves once it is gone. May be called again, also when it has ended by itself. */
-  stop(): Promise<void>
+  /**
+   * Shuts the server down and resolves once it is gone. May be called again, also when it has ended by itself.
+   *
+   * @param hurry aborts the waiting for a polite end
+   */
+  stop(hurry?: AbortSignal): Promise<void>
   kill(signal: NodeJS.Signals): void
 }
 
@@ -41,6 +45,7 @@ export interface ServerProcess {
 }
 
 const STOP_STEP_MS = 10_000
+const MAX_OUTPUT_CHARS = 1_000_000
 
 /**
  * Starts a server and resolves once it answers.
@@ -68,7 +73,7 @@ export async function startServer(server: ServerProcess): Promise<Server> {
   void exited.then(exit => {
     ended = exit
   })
-  const stop = () => endProcess(child, exited, [...stopSignals, 'SIGKILL'], STOP_STEP_MS)
+  const stop = (hurry?: AbortSignal) => endProcess(child, exited, [...stopSignals, 'SIGKILL'], STOP_STEP_MS, hurry)
 
   const deadline = Date.now() + startTimeoutMs
   while (!(await isReady())) {
@@ -90,21 +95,34 @@ export function withParent(command: string[]): string[] {
   return process.platform === 'linux' && setpriv ? [setpriv, '--pdeathsig', 'INT', ...command] : command
 }
 
-/** Sends one signal after the other until the process is gone. */
-export async function endProcess(child: ChildProcess, exited: Promise<Exit>, signals: NodeJS.Signals[], stepMs: number): Promise<void> {
-  let gone = false
-  void exited.then(() => {
-    gone = true
+/** Sends one signal after the other until the process is gone; `hurry` ends the patience with the one that was sent. */
+export async function endProcess(
+  child: ChildProcess,
+  exited: Promise<Exit>,
+  signals: NodeJS.Signals[],
+  stepMs: number,
+  hurry?: AbortSignal
+): Promise<void> {
+  let isGone = false
+  const gone = exited.then(() => {
+    isGone = true
   })
   for (const signal of signals) {
     await Promise.resolve()
-    if (gone) return
+    if (isGone) return
     child.kill(signal)
-    const patience = new AbortController()
-    await Promise.race([exited, delay(stepMs, undefined, { signal: patience.signal }).catch(() => undefined)])
-    patience.abort()
+    const isLast = signal === signals.at(-1)
+    if (!isLast) await withPatience(gone, stepMs, hurry)
   }
-  await exited
+  await gone
+}
+
+/** Waits for a promise, but no longer than a time, and no longer at all once `hurry` has been aborted. */
+export async function withPatience(promise: Promise<unknown>, timeoutMs: number, hurry?: AbortSignal): Promise<void> {
+  const done = new AbortController()
+  const signal = hurry ? AbortSignal.any([done.signal, hurry]) : done.signal
+  await Promise.race([promise, delay(timeoutMs, undefined, { signal }).catch(() => undefined)])
+  done.abort()
 }
 
 /** A child's end as a promise that never rejects; a command that cannot be started ends with code 127, like in a shell. */
@@ -121,16 +139,16 @@ export function describeExit({ code, signal }: Exit): string {
   return signal ?? `exit code ${code}`
 }
 
-/** Runs a command to its end and returns what it said. */
+/** Runs a command to its end, or to ours, and returns the last of what it said. */
 export async function runCommand(command: string[], { env, cwd, input }: { env?: NodeJS.ProcessEnv; cwd?: string; input?: string } = {}) {
-  const child = spawn(command[0]!, command.slice(1), { env: { ...process.env, ...env }, cwd, stdio: ['pipe', 'pipe', 'pipe'] })
+  const [program, ...args] = withParent(command)
+  const child = spawn(program!, args, { env: { ...process.env, ...env }, cwd, stdio: ['pipe', 'pipe', 'pipe'] })
   let output = ''
-  child.stdout.setEncoding('utf8').on('data', text => {
-    output += text
-  })
-  child.stderr.setEncoding('utf8').on('data', text => {
-    output += text
-  })
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', text => {
+      output = (output + text).slice(-MAX_OUTPUT_CHARS)
+    })
+  }
   child.stdin.on('error', () => undefined)
   child.stdin.end(input)
   const exited = exitOf(child)
