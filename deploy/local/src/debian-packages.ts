@@ -109,7 +109,7 @@ async function libraryFolders(parent: string): Promise<string[]> {
 }
 
 /** The user's cache, or the fallback where that is closed to us or belongs to somebody whose programs we must not run. */
-async function cacheFolder(fallbackDir: string): Promise<string> {
+export async function cacheFolder(fallbackDir: string): Promise<string> {
   const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
   const root = process.env.XDG_CACHE_HOME || join(homedir(), '.cache')
   const folder = join(root, 'parley', version)

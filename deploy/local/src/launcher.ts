@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { belongingTo, DataFolder } from './data-folder.ts'
 import { startNats } from './nats.ts'
@@ -104,6 +104,7 @@ export class Launcher {
     }
     await this.#folder.writeEndpoints(endpoints)
     if (this.#settings.demo && secret) await this.#fillDemo(endpoints.gateway[0]!, secret)
+    if (this.#stopped) return
     process.stdout.write(`Parley is ready at ${endpoints.gateway[0]}\n`)
   }
 
@@ -163,11 +164,12 @@ export class Launcher {
 
   async #startService(name: string, entry: string, env: NodeJS.ProcessEnv, opsUrl: string): Promise<void> {
     const logFile = this.#folder!.logFile(name)
+    const { size: logStart } = await stat(logFile)
     const supervised = this.#supervise(name, () => startService({ entry, env, logFile }))
     const running = await supervised.start()
     if (!(await untilReady(running, opsUrl, READY_MS))) {
-      const log = (await readFile(logFile, 'utf8')).trimEnd().split('\n').slice(-LOG_LINES_SHOWN).join('\n')
-      throw new Refusal(`${log}\n\n${name} did not start; above are the last lines of ${logFile}`)
+      const log = (await readFile(logFile)).subarray(logStart).toString()
+      throw new Refusal(`${lastLines(log)}\n\n${name} did not start; above are the last lines of ${logFile}`)
     }
     supervised.keep()
   }

@@ -83,7 +83,7 @@ export async function startServer(server: ServerProcess): Promise<Server> {
     }
     const how = ended ? `ended at once (${describeExit(ended)})` : `did not answer within ${startTimeoutMs / 1000} s`
     await stop()
-    const said = (await readFile(logFile, 'utf8')).slice(logStart).trimEnd().split('\n').slice(-8).join('\n')
+    const said = (await readFile(logFile)).subarray(logStart).toString().trimEnd().split('\n').slice(-8).join('\n')
     throw new Error(`${name} ${how}${said ? `:\n${said}` : ''}`)
   }
   return { name, pid: child.pid!, port, url, exited, stop, kill: signal => void child.kill(signal) }

@@ -1,0 +1,1 @@
+process.exit(process.env.DATABASE_URL?.startsWith('postgres://') ? 0 : 1)
