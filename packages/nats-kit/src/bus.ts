@@ -188,14 +188,18 @@ export class Bus {
   }
 
   /**
-   * Ends in an order that loses nothing: no new requests, then the work in hand answers, then the connection closes.
-   * The client's own `drain` does not wait for asynchronous handlers.
+   * Takes no new requests and waits until those in hand have answered. The client's own `drain` does not wait for
+   * asynchronous handlers.
    */
-  async close(): Promise<void> {
-    await Promise.all(this.#serving.map(subscription => subscription.drain().catch(() => {})))
+  async finish(): Promise<void> {
+    await Promise.all(this.#serving.splice(0).map(subscription => subscription.drain().catch(() => {})))
     if (this.#inHand > 0) await new Promise<void>(resolve => (this.#idle = resolve))
-    if (this.connection.isClosed()) return
-    await this.connection.flush().catch(() => {})
-    await this.connection.close()
+    await this.flush().catch(() => {})
+  }
+
+  /** Finishes, then closes the connection. */
+  async close(): Promise<void> {
+    await this.finish()
+    if (!this.connection.isClosed()) await this.connection.close()
   }
 }

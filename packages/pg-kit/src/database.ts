@@ -21,11 +21,19 @@ export interface Caller {
 export interface PoolOptions {
   url: string
   max: number
+  schema: string
   /** The role taken at connect: it owns no table, so row-level security holds for it. */
   role: string
   application: string
   onError: (error: Error) => void
 }
+
+export interface TransactionOptions {
+  /** All queries see the same moment, and none may write: for an answer put together from several. */
+  snapshot?: boolean
+}
+
+const SNAPSHOT = 'begin isolation level repeatable read read only'
 
 /**
  * A pool whose queries run as one role. Within a transaction nothing is awaited but the queries themselves: begin and
@@ -34,7 +42,7 @@ export interface PoolOptions {
 export class Database<DB> {
   readonly pool: pg.Pool
 
-  constructor({ url, max, role, application, onError }: PoolOptions) {
+  constructor({ url, max, schema, role, application, onError }: PoolOptions) {
     setTypes()
     this.pool = new pg.Pool({
       connectionString: url,
@@ -46,7 +54,7 @@ export class Database<DB> {
       idleTimeoutMillis: 60_000,
       // A server that no longer answers at all: nothing but our own clock ends that query.
       query_timeout: 10_000,
-      options: `-c role=${role} -c TimeZone=UTC -c DateStyle=ISO -c statement_timeout=8000 -c lock_timeout=1500 -c idle_in_transaction_session_timeout=10000`
+      options: `-c role=${role} -c search_path=${schema} -c TimeZone=UTC -c DateStyle=ISO -c statement_timeout=8000 -c lock_timeout=1500 -c idle_in_transaction_session_timeout=10000`
     } as pg.PoolConfig)
     this.pool.on('error', onError)
     // Without a listener of its own a lost connection that is checked out ends the process.
@@ -59,8 +67,8 @@ export class Database<DB> {
    *
    * @throws AppError unavailable where the database is away
    */
-  asUser<T>({ user_id, org_id }: Caller, work: (db: Kysely<DB>) => Promise<T>): Promise<T> {
-    return this.#transaction(work, client =>
+  asUser<T>({ user_id, org_id }: Caller, work: (db: Kysely<DB>) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    return this.#transaction(work, options, client =>
       client.query({
         name: 'as_user',
         text: "select set_config('app.user_id', $1, true), set_config('app.org_id', $2, true)",
@@ -70,8 +78,8 @@ export class Database<DB> {
   }
 
   /** Runs queries in one transaction without a person: for the service's own work, under its own role. */
-  transaction<T>(work: (db: Kysely<DB>) => Promise<T>): Promise<T> {
-    return this.#transaction(work)
+  transaction<T>(work: (db: Kysely<DB>) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    return this.#transaction(work, options)
   }
 
   /** Runs one query outside of a transaction. */
@@ -92,13 +100,17 @@ export class Database<DB> {
     }
   }
 
-  async #transaction<T>(work: (db: Kysely<DB>) => Promise<T>, prepare?: (client: pg.PoolClient) => Promise<unknown>): Promise<T> {
+  async #transaction<T>(
+    work: (db: Kysely<DB>) => Promise<T>,
+    { snapshot = false }: TransactionOptions,
+    prepare?: (client: pg.PoolClient) => Promise<unknown>
+  ): Promise<T> {
     let client: pg.PoolClient | undefined
     let failure: unknown
     try {
       client = await this.pool.connect()
       // Sent with the first query, not awaited before it; a failure of these fails that query and the commit too.
-      const begun = Promise.all([client.query('begin'), prepare?.(client)])
+      const begun = Promise.all([client.query(snapshot ? SNAPSHOT : 'begin'), prepare?.(client)])
       begun.catch(() => {})
       const result = await work(kyselyOn<DB>(client))
       await Promise.all([begun, client.query('commit')])

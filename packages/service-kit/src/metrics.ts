@@ -13,14 +13,19 @@ export class Metrics {
     return new Counter({ name: `parley_${name}`, help, labelNames, registers: [this.registry] })
   }
 
-  gauge(name: string, help: string, read?: () => number): Gauge {
+  gauge(name: string, help: string, read?: () => number | Promise<number>): Gauge {
     return new Gauge({
       name: `parley_${name}`,
       help,
       registers: [this.registry],
       ...(read && {
-        collect(this: Gauge) {
-          this.set(read())
+        async collect(this: Gauge) {
+          // What cannot be read now has no value, and must not take the other metrics with it.
+          this.set(
+            await Promise.resolve()
+              .then(read)
+              .catch(() => Number.NaN)
+          )
         }
       })
     })

@@ -7,13 +7,14 @@ import type { FastifyInstance } from 'fastify'
  * @param graceMs how long a close may take before the process ends anyway
  */
 export async function run(
-  build: () => Promise<FastifyInstance>,
-  { port, host, graceMs = 10_000 }: { port: () => number; host: () => string; graceMs?: number }
+  build: () => Promise<{ app: FastifyInstance; port: number; host: string }>,
+  { graceMs = 10_000 }: { graceMs?: number } = {}
 ): Promise<void> {
   let app: FastifyInstance
   try {
-    app = await build()
-    await app.listen({ port: port(), host: host() })
+    const built = await build()
+    app = built.app
+    await app.listen({ port: built.port, host: built.host })
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
     process.exit(1)

@@ -1,0 +1,55 @@
+import { randomUUID } from 'node:crypto'
+import { type ChangeType, type Conversation, ConversationChanged, type Message, UserChanged, UserMoment } from '@parley/contracts'
+import { changeFrame } from './message.ts'
+import { conversationsOf } from './queries/unread.ts'
+import type { Publisher } from './send/publish.ts'
+import type { Store } from './store.ts'
+
+const encoder = new TextEncoder()
+
+/** Tells a committed change of a message to everyone in its conversation. `batch` is its outbox row. */
+export function announceChange(publisher: Publisher, batch: string, type: ChangeType, message: Message): void {
+  const { conversation_id, version } = message
+  const frame = changeFrame(type, conversation_id, version, JSON.stringify(message))
+  publisher.publish(batch, [[ConversationChanged.subject({ conversation_id }), encoder.encode(frame)]])
+}
+
+/** Tells people of a conversation that they are in now, each as they see it. */
+export function announceAdded(
+  publisher: Publisher,
+  batch: string,
+  added: readonly { user_id: string; conversation: Conversation }[]
+): void {
+  publisher.publish(
+    batch,
+    added.map(({ user_id, conversation }) => [
+      UserChanged.subject({ user_id }),
+      encoder.encode(JSON.stringify({ type: 'conversation_added', conversation_id: conversation.id, conversation }))
+    ])
+  )
+}
+
+/**
+ * Tells people's devices their unread counts, all but the connection that caused it. Not history: it may be lost, the
+ * counts are in every later answer. Runs after the reply, which does not wait for it.
+ */
+export async function announceUnread(
+  { bus, store }: Pick<Store, 'bus' | 'store'>,
+  people: readonly { user_id: string; org_id: string }[],
+  conversation_id: string,
+  origin?: string
+): Promise<void> {
+  const totals = new Map<string, { unread_count: number; unread_total: number }>()
+  for (const { user_id, id, unread_count } of await store.query(db => conversationsOf(db, people))) {
+    const counts = totals.get(user_id) ?? { unread_count: 0, unread_total: 0 }
+    if (id === conversation_id) counts.unread_count = unread_count
+    counts.unread_total += unread_count
+    totals.set(user_id, counts)
+  }
+  for (const [user_id, counts] of totals) {
+    bus.publish(UserMoment, { user_id }, { type: 'unread', conversation_id, ...counts }, { origin })
+  }
+}
+
+/** The id of an outbox row, made before the transaction so that what it leaves can be named after it. */
+export const newBatch = (): { batch: string; at: string } => ({ batch: randomUUID(), at: new Date().toISOString() })

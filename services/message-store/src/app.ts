@@ -1,0 +1,88 @@
+import { randomUUID } from 'node:crypto'
+import { ensureStreams, natsKit } from '@parley/nats-kit'
+import { Database } from '@parley/pg-kit'
+import { createApp } from '@parley/service-kit'
+import type { FastifyInstance } from 'fastify'
+import type { Config } from './config.ts'
+import type { Tables } from './db.ts'
+import { conversations } from './endpoints/conversations.ts'
+import { listMessages } from './endpoints/list-messages.ts'
+import { messages } from './endpoints/messages.ts'
+import { read } from './endpoints/read.ts'
+import { sendMessages } from './endpoints/send-messages.ts'
+import { sync } from './endpoints/sync.ts'
+import { users } from './endpoints/users.ts'
+import { analyzeMessages } from './queries/analyze.ts'
+import { deleteBatches, outboxDepth } from './queries/outbox.ts'
+import { Batch } from './send/batch.ts'
+import { Publisher } from './send/publish.ts'
+import { Sweeper } from './send/sweep.ts'
+import type { Store } from './store.ts'
+
+/** After this many messages a table that was empty at its last ANALYZE has plans that cost five times the database. */
+const ANALYZE_AFTER = 1_000
+
+export async function buildApp(config: Config): Promise<FastifyInstance> {
+  const app = createApp('message-store', { level: config.LOG_LEVEL, instance: config.PARLEY_INSTANCE })
+  const { log, health, metrics } = app
+
+  // Closed in reverse: endpoints answer what they have in hand, what is committed is published, then PostgreSQL.
+  const pool = {
+    url: config.DATABASE_URL,
+    schema: 'messaging',
+    application: config.PARLEY_INSTANCE || 'message-store',
+    onError: (err: Error) => log.warn({ err }, 'a database connection was lost')
+  }
+  const people = new Database<Tables>({ ...pool, role: 'parley_app', max: config.DATABASE_POOL_MAX })
+  const store = new Database<Tables>({ ...pool, role: 'parley_store', max: 4 })
+  app.addHook('onClose', async () => {
+    await Promise.all([people.close(), store.close()])
+  })
+  await app.register(natsKit, {
+    url: config.NATS_URL,
+    service: 'message-store',
+    instance: config.PARLEY_INSTANCE || `message-store-${randomUUID()}`
+  })
+  const { bus } = app
+
+  const sizes = metrics.histogram('batch_size', 'Messages stored in one transaction.', [1, 2, 5, 10, 20, 50, 100, 200, 500])
+  const swept = metrics.counter('outbox_swept_total', 'Batches that another store had left unpublished.')
+  let stored = 0
+  const publisher = new Publisher(bus, batches => store.query(db => deleteBatches(db, batches)))
+  const batch = new Batch(store, publisher, size => {
+    sizes.observe(size)
+    if (stored < ANALYZE_AFTER && stored + size >= ANALYZE_AFTER)
+      void store.query(analyzeMessages).catch(err => log.warn({ err }, 'analyze failed'))
+    stored += size
+  })
+  const sweeper = new Sweeper(store, publisher, log, count => swept.inc(count))
+  metrics.gauge('outbox_unacknowledged', 'Batches that are published and not yet acknowledged.', () => publisher.unacknowledged)
+  metrics.gauge(
+    'outbox_age_seconds',
+    'Age of the oldest batch that is committed and not known to be published.',
+    async () => (await store.query(outboxDepth)).age_seconds
+  )
+  health.add('nats', { needed: true, check: () => bus.isConnected })
+  health.add('postgres', { needed: true, check: () => store.query(async db => (await outboxDepth(db)).rows >= 0) })
+
+  await ensureStreams(bus.connection)
+  bus.onReconnect(() => void ensureStreams(bus.connection).catch(err => log.error({ err }, 'the streams could not be made')))
+
+  const endpoints: Store = { bus, people, store, batch, publisher, log }
+  sendMessages(endpoints)
+  listMessages(endpoints)
+  messages(endpoints)
+  conversations(endpoints)
+  read(endpoints)
+  users(endpoints)
+  sync(endpoints)
+  await bus.flush()
+  sweeper.start()
+
+  app.addHook('onClose', async () => {
+    await sweeper.stop()
+    await bus.finish()
+    await publisher.close()
+  })
+  return app
+}

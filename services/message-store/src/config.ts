@@ -1,0 +1,9 @@
+import { COMMON } from '@parley/service-kit'
+import { type Static, Type } from '@sinclair/typebox'
+
+export const Config = Type.Object({
+  ...COMMON,
+  DATABASE_URL: Type.String({ pattern: '^postgres(ql)?://', description: 'PostgreSQL 18 or newer, as the owner of the schema.' }),
+  DATABASE_POOL_MAX: Type.Integer({ default: 10, minimum: 2, maximum: 200, description: 'Connections that answer people, per process.' })
+})
+export type Config = Static<typeof Config>

@@ -1,0 +1,99 @@
+import type { Database } from '@parley/pg-kit'
+import type { ColumnType, Generated } from 'kysely'
+
+/** The tables as they are, held against the real schema by a test. */
+export interface Tables {
+  organizations: { id: string; name: string; created_at: Generated<string> }
+  users: {
+    org_id: string
+    id: string
+    username: string
+    display_name: string
+    title: string | null
+    department: string | null
+    avatar_url: string | null
+    email: string | null
+    role: Generated<string>
+    settings: ColumnType<Record<string, unknown>, string | undefined, string>
+    created_at: Generated<string>
+    updated_at: Generated<string>
+  }
+  conversations: {
+    id: string
+    org_id: string
+    type: string
+    status: Generated<string>
+    title: string | null
+    description: string | null
+    project_id: string | null
+    created_by: string
+    direct_low: string | null
+    direct_high: string | null
+    metadata: ColumnType<Record<string, unknown>, string | undefined, string>
+    participant_count: Generated<number>
+    last_seq: Generated<number>
+    version: Generated<number>
+    last_message_id: string | null
+    last_message_at: string | null
+    created_at: string
+    updated_at: string
+    changed_version: Generated<number>
+  }
+  participants: {
+    conversation_id: string
+    user_id: string
+    org_id: string
+    role: Generated<string>
+    is_active: Generated<boolean>
+    joined_at: string
+    version: Generated<number>
+    last_read_seq: Generated<number>
+    last_read_at: string | null
+    archived: Generated<boolean>
+    notifications: Generated<string>
+    muted_until: string | null
+    draft: string | null
+  }
+  messages: {
+    conversation_id: string
+    seq: number
+    id: string
+    version: number
+    org_id: string
+    sender_id: string
+    content: string
+    content_type: Generated<string>
+    reply_to_id: string | null
+    metadata: ColumnType<Record<string, unknown> | null, string | null, never>
+    client_message_id: string | null
+    created_at: string
+    updated_at: string
+    edited_at: string | null
+    deleted_at: string | null
+    deleted_by: string | null
+  }
+  message_revisions: {
+    message_id: string
+    conversation_id: string
+    org_id: string
+    version: number
+    content: string
+    edited_at: string
+    edited_by: string
+  }
+  read_markers: { conversation_id: string; user_id: string; seq: number; org_id: string; read_at: string }
+  outbox_batches: {
+    id: string
+    created_at: string
+    kind: string
+    conversation_ids: string[]
+    versions: Generated<number[]>
+    user_ids: Generated<string[]>
+  }
+}
+
+/** Two ways into the same tables: `people` answers a person under row-level security, `store` does the service's own work. */
+export interface Databases {
+  people: Database<Tables>
+  store: Database<Tables>
+}

@@ -1,0 +1,131 @@
+import { randomUUIDv7 } from 'node:crypto'
+import {
+  AppError,
+  type Conversation,
+  CreateConversation,
+  cleanName,
+  cleanText,
+  GetConversation,
+  GetDirectConversation,
+  ListConversations,
+  ListParticipants,
+  metadataJson,
+  TITLE_MAX,
+  type User
+} from '@parley/contracts'
+import { announceAdded, newBatch } from '../announce.ts'
+import {
+  getConversations,
+  insertConversation,
+  type NewConversation,
+  pageOfConversations,
+  pageOfParticipants
+} from '../queries/conversations.ts'
+import { findMembership } from '../queries/membership.ts'
+import { leaveInOutbox } from '../queries/outbox.ts'
+import { findUsers } from '../queries/people.ts'
+import { requireParticipant } from '../rules.ts'
+import type { Store } from '../store.ts'
+import { toPagination } from './pagination.ts'
+
+type Caller = { user_id: string; org_id: string }
+type Draft = Pick<NewConversation, 'type' | 'title' | 'description' | 'metadata'> & { others: string[] }
+
+const PAGE_SIZE = 20
+
+/** Conversations and who is in them. */
+export function conversations(app: Store): void {
+  const { bus, people } = app
+
+  bus.serve(ListConversations, ({ actor, query }) =>
+    people.asUser(
+      actor,
+      async db => {
+        const page = { page: query.page ?? 1, page_size: query.page_size ?? PAGE_SIZE }
+        const { ids, total } = await pageOfConversations(db, actor, query, page)
+        return { conversations: await getConversations(db, actor, ids), pagination: toPagination(page, total) }
+      },
+      { snapshot: true }
+    )
+  )
+
+  bus.serve(GetConversation, ({ actor, conversation_id }) =>
+    people.asUser(
+      actor,
+      async db => {
+        requireParticipant(await findMembership(db, actor, conversation_id), conversation_id)
+        const [conversation] = await getConversations(db, actor, [conversation_id])
+        return conversation!
+      },
+      { snapshot: true }
+    )
+  )
+
+  bus.serve(CreateConversation, ({ actor, type, title, description, participant_ids, metadata }) => {
+    const others = [...new Set(participant_ids.map(id => id.toLowerCase()))].filter(id => type === 'direct' || id !== actor.user_id)
+    if (type === 'direct' && others.length !== 1)
+      throw new AppError('direct_conversation', 'a direct conversation has exactly one other person')
+    return create(app, actor, {
+      type,
+      others,
+      title: (title !== undefined && type !== 'direct' && cleanName(title, 'title', TITLE_MAX)) || null,
+      description: (description !== undefined && cleanText(description, 'description')) || null,
+      metadata: metadataJson(metadata ?? {})
+    })
+  })
+
+  bus.serve(GetDirectConversation, ({ actor, user_id }) =>
+    create(app, actor, { type: 'direct', others: [user_id.toLowerCase()], title: null, description: null, metadata: '{}' })
+  )
+
+  bus.serve(ListParticipants, ({ actor, conversation_id, query }) =>
+    people.asUser(
+      actor,
+      async db => {
+        requireParticipant(await findMembership(db, actor, conversation_id), conversation_id)
+        const page = { page: query.page ?? 1, page_size: query.page_size ?? PAGE_SIZE }
+        const { participants, total } = await pageOfParticipants(db, conversation_id, page)
+        return { participants, pagination: toPagination(page, total) }
+      },
+      { snapshot: true }
+    )
+  )
+}
+
+/** Creates a conversation and tells everyone in it; gives the direct one that stands already. */
+async function create(
+  { people, publisher }: Store,
+  actor: Caller,
+  { others, ...draft }: Draft
+): Promise<{ conversation: Conversation; created: boolean }> {
+  if (others.includes(actor.user_id)) throw new AppError('self_conversation', 'a conversation with oneself is not possible')
+  const { batch, at } = newBatch()
+  const everyone = [actor.user_id, ...others]
+  const { created, seen, users } = await people.asUser(actor, async db => {
+    const users = new Map((await findUsers(db, actor.org_id, everyone)).map(user => [user.id, user]))
+    const missing = everyone.find(id => !users.has(id))
+    if (missing !== undefined) throw new AppError('user_not_found', `no person ${missing}`)
+
+    const { id, created } = await insertConversation(db, {
+      id: randomUUIDv7(),
+      org_id: actor.org_id,
+      created_by: actor.user_id,
+      people: everyone,
+      at,
+      ...draft
+    })
+    if (created)
+      await leaveInOutbox(db, { id: batch, created_at: at, kind: 'conversation_added', conversation_ids: [id], user_ids: everyone })
+    const [mine] = await getConversations(db, actor, [id])
+    return { created, seen: mine!, users }
+  })
+  if (created) announceAdded(publisher, batch, asSeenByAll(seen, users))
+  return { conversation: seen, created }
+}
+
+/** A new conversation as each of its people sees it: alike but for the role, and the other one of a direct conversation. */
+function asSeenByAll(mine: Conversation, users: ReadonlyMap<string, User>): { user_id: string; conversation: Conversation }[] {
+  const creator = users.get(mine.created_by) ?? null
+  const theirs: Conversation = { ...mine, my: { ...mine.my, role: 'member' }, ...(mine.type === 'direct' && { participant: creator }) }
+  return [...users.keys()].map(user_id => ({ user_id, conversation: user_id === mine.created_by ? mine : theirs }))
+}

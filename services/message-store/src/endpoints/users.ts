@@ -1,0 +1,61 @@
+import { AppError, EnsureUsers, GetMe, GetUser, ListUsers, type LiveState, metadataJson, OpenUsers, UpdateMe } from '@parley/contracts'
+import type { Kysely } from '@parley/pg-kit'
+import type { Tables } from '../db.ts'
+import { findUsers, readSettings, searchUsers, upsertUsers, writeSettings } from '../queries/people.ts'
+import { conversationsOf } from '../queries/unread.ts'
+import type { Store } from '../store.ts'
+
+type Caller = { user_id: string; org_id: string }
+
+/** People and organizations. */
+export function users({ bus, people, store }: Store): void {
+  bus.serve(EnsureUsers, async ({ users }) => {
+    await store.transaction(db => upsertUsers(db, users))
+    return { ensured: users.length }
+  })
+
+  bus.serve(OpenUsers, async ({ users }) => {
+    const states = new Map<string, LiveState>(
+      users.map(user => [user.user_id + user.org_id, { ...user, unread_total: 0, conversations: [] }])
+    )
+    for (const { user_id, org_id, id, version, unread_count } of await store.query(db => conversationsOf(db, [...states.values()]))) {
+      const state = states.get(user_id + org_id)
+      state?.conversations.push({ id, version, unread_count })
+      if (state) state.unread_total += unread_count
+    }
+    return { states: users.map(user => states.get(user.user_id + user.org_id)!) }
+  })
+
+  bus.serve(ListUsers, ({ actor, q, limit }) =>
+    people.asUser(actor, async db => ({ users: await searchUsers(db, actor.org_id, q, limit) }))
+  )
+
+  bus.serve(GetUser, ({ actor, user_id }) =>
+    people.asUser(actor, async db => {
+      const [user] = await findUsers(db, actor.org_id, [user_id])
+      if (!user) throw new AppError('user_not_found', `no person ${user_id}`)
+      return user
+    })
+  )
+
+  bus.serve(GetMe, ({ actor }) => people.asUser(actor, db => me(db, actor)))
+
+  bus.serve(UpdateMe, ({ actor, settings }) =>
+    people.asUser(actor, async db => {
+      await writeSettings(db, actor, metadataJson(settings))
+      return me(db, actor)
+    })
+  )
+}
+
+async function me(db: Kysely<Tables>, actor: Caller) {
+  const [user] = await findUsers(db, actor.org_id, [actor.user_id])
+  if (!user) throw new AppError('user_not_found', `no person ${actor.user_id}`)
+  const rows = await conversationsOf(db, [actor])
+  return {
+    user,
+    organization: user.organization,
+    unread_count: rows.reduce((total, row) => total + row.unread_count, 0),
+    settings: await readSettings(db, actor)
+  }
+}

@@ -1,0 +1,17 @@
+import { readFileSync } from 'node:fs'
+import { type Kysely, type Migration, sql } from '@parley/pg-kit'
+
+/** Every migration by name, in order; forward only, each safe while the version before it still runs. */
+export const migrations: Record<string, Migration> = { '001-messaging': fromFile('001-messaging.sql') }
+
+function fromFile(name: string): Migration {
+  const text = readFileSync(new URL(name, import.meta.url), 'utf8')
+  return {
+    async up(db: Kysely<unknown>) {
+      await sql`set local search_path to messaging`.execute(db)
+      await sql.raw(text).execute(db)
+      // A plan made while a table was never analyzed takes the wrong index and keeps it.
+      await sql`analyze`.execute(db)
+    }
+  }
+}

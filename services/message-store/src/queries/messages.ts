@@ -1,0 +1,145 @@
+import { type Kysely, sql } from '@parley/pg-kit'
+import type { Tables } from '../db.ts'
+import type { MessageRow, Reader } from '../message.ts'
+import { MESSAGE_COLUMNS, WITH_SENDER } from './message-columns.ts'
+
+/** Messages of a conversation from one seq to another, both included, oldest first. One range of the primary key. */
+export async function messagesBetween(
+  db: Kysely<Tables>,
+  conversation_id: string,
+  from_seq: number,
+  to_seq: number
+): Promise<MessageRow[]> {
+  const { rows } = await sql<MessageRow>`
+    select ${MESSAGE_COLUMNS} from ${WITH_SENDER}
+    where m.conversation_id = ${conversation_id} and m.seq between ${from_seq} and ${to_seq}
+    order by m.seq`.execute(db)
+  return rows
+}
+
+/** How far each active participant has read who has read at least to `seq`; a thousand at most. */
+export async function readersFrom(db: Kysely<Tables>, conversation_id: string, seq: number): Promise<Reader[]> {
+  return db
+    .selectFrom('participants')
+    .select(['user_id', 'last_read_seq'])
+    .where('conversation_id', '=', conversation_id)
+    .where('is_active', '=', true)
+    .where('last_read_seq', '>=', seq)
+    .limit(1_000)
+    .execute()
+}
+
+export type FoundMessage = MessageRow & { is_participant: boolean; status: string }
+
+/** One message of the caller's organization by its id, and whether the caller is in its conversation. */
+export async function findMessage(
+  db: Kysely<Tables>,
+  { user_id, org_id }: { user_id: string; org_id: string },
+  message_id: string
+): Promise<FoundMessage | undefined> {
+  const { rows } = await sql<FoundMessage>`
+    select ${MESSAGE_COLUMNS}, c.status,
+      exists (select from participants p where p.conversation_id = m.conversation_id and p.user_id = ${user_id} and p.is_active) as is_participant
+    from ${WITH_SENDER} join conversations c on c.id = m.conversation_id
+    where m.id = ${message_id} and m.org_id = ${org_id}`.execute(db)
+  return rows[0]
+}
+
+/** The seq of a message of a conversation by its id, undefined where it is of another one. */
+export async function seqOf(db: Kysely<Tables>, conversation_id: string, message_id: string): Promise<number | undefined> {
+  const row = await db
+    .selectFrom('messages')
+    .select('seq')
+    .where('id', '=', message_id)
+    .where('conversation_id', '=', conversation_id)
+    .executeTakeFirst()
+  return row?.seq
+}
+
+/** The seq of the first message that was sent at or after a time; one past the end where none was. */
+export async function seqAt(db: Kysely<Tables>, conversation_id: string, at: string, last_seq: number): Promise<number> {
+  // Times rise with seq but for the clocks of two stores, so halving finds the place in 2 log n probes of the primary key.
+  let low = 1
+  let high = last_seq + 1
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    const { rows } = await sql<{ is_before: boolean }>`
+      select created_at < ${at}::timestamptz as is_before from messages where conversation_id = ${conversation_id} and seq = ${middle}`.execute(
+      db
+    )
+    if (rows[0]?.is_before) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** Locks a conversation's row. Every lasting change goes through it, so versions follow the order of commits. */
+export async function lockConversation(db: Kysely<Tables>, conversation_id: string): Promise<void> {
+  await sql`select from conversations where id = ${conversation_id} for no key update`.execute(db)
+}
+
+/** Takes the next version of a conversation whose row is locked. A transaction that takes one makes one change. */
+export async function nextVersion(db: Kysely<Tables>, conversation_id: string, at: string): Promise<number> {
+  const { version } = await db
+    .updateTable('conversations')
+    .set(eb => ({ version: eb('version', '+', 1), updated_at: at }))
+    .where('id', '=', conversation_id)
+    .returning('version')
+    .executeTakeFirstOrThrow()
+  return version
+}
+
+/** Changes a message's content and keeps what it was; the caller holds the conversation's row. */
+export async function editMessage(
+  db: Kysely<Tables>,
+  { id, conversation_id, content }: MessageRow,
+  { org_id, version, content: changed, at, by }: { org_id: string; version: number; content: string; at: string; by: string }
+): Promise<void> {
+  await db
+    .insertInto('message_revisions')
+    .values({ message_id: id, conversation_id, org_id, version, content, edited_at: at, edited_by: by })
+    .execute()
+  await db.updateTable('messages').set({ content: changed, version, edited_at: at, updated_at: at }).where('id', '=', id).execute()
+}
+
+/** Marks a message as deleted; the row and its place stay. */
+export async function deleteMessage(
+  db: Kysely<Tables>,
+  id: string,
+  { version, at, by }: { version: number; at: string; by: string }
+): Promise<void> {
+  await db.updateTable('messages').set({ version, deleted_at: at, deleted_by: by, updated_at: at }).where('id', '=', id).execute()
+}
+
+export async function listRevisions(
+  db: Kysely<Tables>,
+  message_id: string
+): Promise<{ content: string; edited_at: string; edited_by: string }[]> {
+  return db
+    .selectFrom('message_revisions')
+    .select(['content', 'edited_at', 'edited_by'])
+    .where('message_id', '=', message_id)
+    .orderBy('version')
+    .limit(1_000)
+    .execute()
+}
+
+/**
+ * Who read a message, and when: the earliest marker at or past it, or the first message they wrote after it. People who
+ * only ever wrote have no marker, since writing moves the position too.
+ */
+export async function listReceipts(
+  db: Kysely<Tables>,
+  { conversation_id, seq, sender_id }: MessageRow
+): Promise<{ user_id: string; read_at: string }[]> {
+  const { rows } = await sql<{ user_id: string; read_at: string }>`
+    select p.user_id, least(
+      (select r.read_at from read_markers r where r.conversation_id = p.conversation_id and r.user_id = p.user_id and r.seq >= ${seq} order by r.seq limit 1),
+      (select m.created_at from messages m where m.conversation_id = p.conversation_id and m.sender_id = p.user_id and m.seq > ${seq} order by m.seq limit 1)
+    ) as read_at
+    from participants p
+    where p.conversation_id = ${conversation_id} and p.user_id <> ${sender_id} and p.is_active and p.last_read_seq >= ${seq}
+    order by 2, 1
+    limit 1000`.execute(db)
+  return rows.filter(row => row.read_at !== null)
+}

@@ -1,0 +1,81 @@
+import type { Profile, User } from '@parley/contracts'
+import { type Kysely, sql } from '@parley/pg-kit'
+import type { Tables } from '../db.ts'
+
+interface UserRow extends Omit<User, 'organization'> {
+  org_name: string
+}
+
+const USER_COLUMNS = sql`u.id, u.org_id, u.username, u.display_name, u.title, u.department, u.avatar_url, u.role, o.name as org_name`
+
+const toUser = ({ org_name, ...user }: UserRow): User => ({ ...user, organization: { id: user.org_id, name: org_name } })
+
+/** People of one organization by their ids; who is not there is left out. */
+export async function findUsers(db: Kysely<Tables>, org_id: string, ids: readonly string[]): Promise<User[]> {
+  const { rows } = await sql<UserRow>`
+    select ${USER_COLUMNS} from users u join organizations o on o.id = u.org_id
+    where u.org_id = ${org_id} and u.id = any(${ids}::uuid[])`.execute(db)
+  return rows.map(toUser)
+}
+
+/** People of one organization by a part of their name, by name. */
+export async function searchUsers(db: Kysely<Tables>, org_id: string, q: string | undefined, limit: number): Promise<User[]> {
+  const pattern = q === undefined || q === '' ? null : `%${escapeLike(q)}%`
+  const { rows } = await sql<UserRow>`
+    select ${USER_COLUMNS} from users u join organizations o on o.id = u.org_id
+    where u.org_id = ${org_id} and (${pattern}::text is null or u.display_name ilike ${pattern} or u.username ilike ${pattern})
+    order by lower(u.display_name), u.id
+    limit ${limit}`.execute(db)
+  return rows.map(toUser)
+}
+
+export const escapeLike = (text: string): string => text.replace(/[\\%_]/g, '\\$&')
+
+/**
+ * Creates people and organizations, or brings their profiles up to date. Rows are locked in the order of their ids, and
+ * only those that differ are written.
+ */
+export async function upsertUsers(db: Kysely<Tables>, profiles: readonly Profile[]): Promise<void> {
+  // One row of a statement may be touched once; of two profiles of one person the later one stands.
+  const unique = [...new Map(profiles.map(p => [`${p.org_id}${p.id}`, p])).values()].sort((a, b) =>
+    a.org_id + a.id < b.org_id + b.id ? -1 : 1
+  )
+  const organizations = [...new Map(unique.map(p => [p.org_id, p.org_name])).entries()]
+  await sql`
+    insert into organizations (id, name)
+    select id, coalesce(name, 'Organization') from unnest(${organizations.map(([id]) => id)}::uuid[], ${organizations.map(([, name]) => name)}::text[]) as x (id, name)
+    on conflict (id) do nothing`.execute(db)
+  await sql`
+    update organizations o set name = x.name
+    from unnest(${organizations.map(([id]) => id)}::uuid[], ${organizations.map(([, name]) => name)}::text[]) as x (id, name)
+    where o.id = x.id and x.name is not null and o.name <> x.name`.execute(db)
+  const column = <K extends keyof Profile>(key: K) => unique.map(profile => profile[key])
+  await sql`
+    insert into users as u (org_id, id, username, display_name, title, department, avatar_url, email, role)
+    select * from unnest(
+      ${column('org_id')}::uuid[], ${column('id')}::uuid[], ${column('username')}::text[], ${column('display_name')}::text[], ${column('title')}::text[],
+      ${column('department')}::text[], ${column('avatar_url')}::text[], ${column('email')}::text[], ${column('role')}::text[])
+    on conflict (org_id, id) do update set
+      username = excluded.username, display_name = excluded.display_name, title = excluded.title, department = excluded.department,
+      avatar_url = excluded.avatar_url, email = excluded.email, role = excluded.role, updated_at = now()
+    where (u.username, u.display_name, u.title, u.department, u.avatar_url, u.email, u.role)
+      is distinct from (excluded.username, excluded.display_name, excluded.title, excluded.department, excluded.avatar_url, excluded.email, excluded.role)`.execute(
+    db
+  )
+}
+
+export async function readSettings(
+  db: Kysely<Tables>,
+  { user_id, org_id }: { user_id: string; org_id: string }
+): Promise<Record<string, unknown>> {
+  const row = await db.selectFrom('users').select('settings').where('org_id', '=', org_id).where('id', '=', user_id).executeTakeFirst()
+  return row?.settings ?? {}
+}
+
+export async function writeSettings(
+  db: Kysely<Tables>,
+  { user_id, org_id }: { user_id: string; org_id: string },
+  settings: string
+): Promise<void> {
+  await db.updateTable('users').set({ settings }).where('org_id', '=', org_id).where('id', '=', user_id).execute()
+}

@@ -1,0 +1,72 @@
+import { type Kysely, sql } from '@parley/pg-kit'
+import type { Tables } from '../db.ts'
+import type { MessageRow } from '../message.ts'
+import { MESSAGE_COLUMNS } from '../queries/message-columns.ts'
+import type { Outgoing } from './send.ts'
+
+export interface Placed {
+  o: number
+  seq: number
+  version: number
+  username: string
+  display_name: string
+  avatar_url: string | null
+}
+
+/**
+ * Stores a batch in one call of one database function (`send_batch` says what it locks and checks) and leaves one outbox
+ * row; rows of batches that were published meanwhile go with the same statement.
+ *
+ * @returns one row for each message that was stored, `o` counting from 1; what has no row was refused
+ * @throws SQLSTATE 23505 when a client_message_id stands already: nothing of the batch was stored
+ */
+export async function insertMessages(
+  db: Kysely<Tables>,
+  batch: readonly Outgoing[],
+  { id, at, published }: { id: string; at: string; published: string[] }
+): Promise<Placed[]> {
+  const column = <K extends keyof Outgoing>(key: K) => batch.map(message => message[key])
+  const { rows } = await sql<Placed>`
+    select * from send_batch(
+      ${id}, ${at}, ${column('org_id')}, ${column('conversation_id')}, ${column('user_id')}, ${column('id')},
+      ${column('client_message_id')}, ${column('content')}, ${column('content_type')}, ${column('reply_to_id')}, ${column('metadata')},
+      ${published}
+    )`.execute(db)
+  return rows
+}
+
+export type Standing = MessageRow & { o: number; original_content: string }
+
+/** The messages that stand already for sends of a batch, by client_message_id. Uses messages_client_id. */
+export async function findStanding(db: Kysely<Tables>, batch: readonly Outgoing[]): Promise<Standing[]> {
+  const { rows } = await sql<Standing>`
+    select i.o::integer as o, ${MESSAGE_COLUMNS},
+      coalesce((select r.content from message_revisions r where r.message_id = m.id order by r.version limit 1), m.content) as original_content
+    from unnest(${batch.map(s => s.conversation_id)}::uuid[], ${batch.map(s => s.user_id)}::uuid[], ${batch.map(s => s.client_message_id)}::text[])
+      with ordinality as i (c, u, client, o)
+    join messages m on m.conversation_id = i.c and m.sender_id = i.u and m.client_message_id = i.client
+    join participants p on p.conversation_id = i.c and p.user_id = i.u and p.is_active
+    join users u on u.org_id = m.org_id and u.id = m.sender_id`.execute(db)
+  return rows
+}
+
+export interface Refusal {
+  o: number
+  exists: boolean
+  status: string | null
+  is_participant: boolean
+  reply_exists: boolean
+}
+
+/** Why sends of a batch were refused; asked only when some were. */
+export async function findRefusals(db: Kysely<Tables>, batch: readonly Outgoing[]): Promise<Refusal[]> {
+  const { rows } = await sql<Refusal>`
+    select i.o::integer as o, c.id is not null as exists, c.status,
+      exists (select from participants p where p.conversation_id = i.c and p.user_id = i.u and p.is_active) as is_participant,
+      i.reply is null or exists (select from messages r where r.id = i.reply and r.conversation_id = i.c and r.deleted_at is null) as reply_exists
+    from unnest(${batch.map(s => s.org_id)}::uuid[], ${batch.map(s => s.conversation_id)}::uuid[], ${batch.map(s => s.user_id)}::uuid[], ${batch.map(s => s.reply_to_id)}::uuid[])
+      with ordinality as i (org, c, u, reply, o)
+    left join conversations c on c.id = i.c and c.org_id = i.org
+    order by i.o`.execute(db)
+  return rows
+}

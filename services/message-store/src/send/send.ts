@@ -1,0 +1,56 @@
+import { AppError, cleanContent, cleanText, metadataJson, type Send } from '@parley/contracts'
+
+/** A message on its way into a batch: cleaned, with its id, waiting for its line of the reply. */
+export interface Outgoing {
+  readonly id: string
+  readonly org_id: string
+  readonly conversation_id: string
+  readonly user_id: string
+  readonly content: string
+  readonly content_type: string
+  readonly reply_to_id: string | null
+  readonly client_message_id: string | null
+  readonly metadata: string | null
+}
+
+/**
+ * Cleans a send and gives it its id.
+ *
+ * @throws AppError content_empty, content_too_long, invalid_text, invalid_request, attachment_not_found
+ */
+export function toOutgoing(send: Send, id: string): Outgoing {
+  // No service keeps attachments yet, so none can be named.
+  if (send.attachments?.length) throw new AppError('attachment_not_found', `no attachment ${send.attachments[0]}`)
+  return {
+    id,
+    org_id: send.org_id.toLowerCase(),
+    conversation_id: send.conversation_id.toLowerCase(),
+    user_id: send.user_id.toLowerCase(),
+    content: cleanContent(send.content),
+    content_type: send.content_type ?? 'text',
+    reply_to_id: send.reply_to_id?.toLowerCase() ?? null,
+    client_message_id: send.client_message_id === undefined ? null : cleanClientId(send.client_message_id),
+    metadata: send.metadata === undefined || Object.keys(send.metadata).length === 0 ? null : metadataJson(send.metadata)
+  }
+}
+
+function cleanClientId(client_message_id: string): string {
+  const clean = cleanText(client_message_id, 'client_message_id')
+  if (clean !== client_message_id) {
+    throw new AppError('invalid_request', 'client_message_id has characters that cannot be kept as they are', {
+      errors: [{ path: '/client_message_id', message: 'must have no control characters and no space at its ends' }]
+    })
+  }
+  return clean
+}
+
+/** What makes a message the same one when it is sent again: its key, undefined without a client_message_id. */
+export function keyOf({ conversation_id, user_id, client_message_id }: Outgoing): string | undefined {
+  return client_message_id === null ? undefined : `${conversation_id}${user_id}${client_message_id}`
+}
+
+export const isSameContent = (a: Outgoing, b: Outgoing): boolean =>
+  a.content === b.content && a.content_type === b.content_type && a.reply_to_id === b.reply_to_id
+
+export const mismatch = (client_message_id: string): AppError =>
+  new AppError('idempotency_mismatch', `client_message_id ${client_message_id} was used for a message with other content`)

@@ -1,0 +1,85 @@
+import type { ChangeType } from '@parley/contracts'
+import type { Database, Kysely } from '@parley/pg-kit'
+import type { FastifyBaseLogger } from 'fastify'
+import { announceAdded } from '../announce.ts'
+import type { Tables } from '../db.ts'
+import { changeFrame, toMessage } from '../message.ts'
+import { getConversations } from '../queries/conversations.ts'
+import { claimBatches, messagesAtVersions, type OutboxBatch, organizationOf } from '../queries/outbox.ts'
+import type { Publisher } from './publish.ts'
+
+const EVERY_MS = 1_000
+/** Older than any batch whose own store is alive and still counting acknowledgements. */
+const LEFT_BEHIND_AFTER_MS = 2_000
+const CLAIM_MAX = 50
+
+/**
+ * Publishes what a store left behind that died between commit and publish, or that NATS did not acknowledge. The events
+ * are rebuilt from the tables, at their newest state: whoever receives goes by version.
+ */
+export class Sweeper {
+  readonly #db: Database<Tables>
+  readonly #publisher: Publisher
+  readonly #log: FastifyBaseLogger
+  readonly #onSwept: (count: number) => void
+  #timer: NodeJS.Timeout | undefined
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(db: Database<Tables>, publisher: Publisher, log: FastifyBaseLogger, onSwept: (count: number) => void) {
+    this.#db = db
+    this.#publisher = publisher
+    this.#log = log
+    this.#onSwept = onSwept
+  }
+
+  start(): void {
+    this.#timer = setTimeout(() => {
+      this.#running = this.sweep()
+        .catch(err => this.#log.warn({ err }, 'the outbox could not be swept'))
+        .finally(() => this.start())
+    }, EVERY_MS)
+  }
+
+  async stop(): Promise<void> {
+    clearTimeout(this.#timer)
+    await this.#running
+    clearTimeout(this.#timer)
+  }
+
+  /**
+   * Claims rows that nobody has published in time and publishes them; other stores skip what is claimed. A claim makes
+   * the row young again, so it comes back only if this publish is not acknowledged either.
+   */
+  async sweep(): Promise<void> {
+    const now = Date.now()
+    const claimed = await this.#db.query(db =>
+      claimBatches(db, { before: new Date(now - LEFT_BEHIND_AFTER_MS).toISOString(), at: new Date(now).toISOString(), limit: CLAIM_MAX })
+    )
+    for (const batch of claimed) await this.#db.transaction(db => this.#republish(db, batch), { snapshot: true })
+    if (claimed.length > 0) {
+      this.#log.warn({ batches: claimed.length }, 'published what was left behind')
+      this.#onSwept(claimed.length)
+    }
+  }
+
+  async #republish(db: Kysely<Tables>, batch: OutboxBatch): Promise<void> {
+    if (batch.kind === 'conversation_added') {
+      const conversation_id = batch.conversation_ids[0]!
+      const org_id = await organizationOf(db, conversation_id)
+      const added: Parameters<typeof announceAdded>[2][number][] = []
+      for (const user_id of org_id === undefined ? [] : batch.user_ids) {
+        const [conversation] = await getConversations(db, { user_id, org_id: org_id! }, [conversation_id])
+        if (conversation) added.push({ user_id, conversation })
+      }
+      announceAdded(this.#publisher, batch.id, added)
+      return
+    }
+    const frames = new Map<string, string[]>()
+    for (const row of await messagesAtVersions(db, batch)) {
+      // A version that is no longer there was passed by a later change, which is published as its own.
+      const frame = changeFrame(batch.kind as ChangeType, row.conversation_id, row.version, JSON.stringify(toMessage(row)))
+      frames.set(row.conversation_id, [...(frames.get(row.conversation_id) ?? []), frame])
+    }
+    this.#publisher.publishConversations(batch.id, frames)
+  }
+}
