@@ -97,7 +97,7 @@ async function buildTap(): Promise<void> {
 async function runTests(args: string[]): Promise<void> {
   headline('tests')
   let tail = ''
-  const ok = await say([join(BIN, 'tap'), ...(colour ? ['--color'] : []), ...args], {}, text => {
+  const ok = await say([join(BIN, 'tap'), ...(colour ? ['--reporter=base', '--color'] : ['--reporter=tap']), ...args], {}, text => {
     tail = (tail + text).slice(-20_000)
   })
   if (isStopped) return
