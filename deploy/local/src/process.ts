@@ -5,6 +5,7 @@ import { open, readdir, readFile, readlink, realpath } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { portProblem } from './ports.ts'
 
 /** How a process ended: with a code of its own, or by a signal. */
 export interface Exit {
@@ -57,6 +58,9 @@ const MAX_OUTPUT_CHARS = 1_000_000
  */
 export async function startServer(server: ServerProcess): Promise<Server> {
   const { name, port, url, logFile, stopSignals, isReady, startTimeoutMs = 60_000 } = server
+  // Asked beforehand: whoever listens there would be taken for the server that is starting.
+  const problem = await portProblem(port)
+  if (problem) throw new Error(`${name}: port ${port} cannot be used: ${problem === 'EADDRINUSE' ? 'address already in use' : problem}`)
   const log = await open(logFile, 'a', 0o600)
   const logStart = (await log.stat()).size
   const [command, ...args] = withParent([server.command, ...server.args])
