@@ -1,0 +1,174 @@
+import type { Api } from '../api/parley.ts'
+import { ApiError } from '../api/rest.ts'
+import type { Changes, Message } from '../api/types.ts'
+import type { useMessagingStore } from '../stores/messagingStore.ts'
+import type { useOutboxStore } from '../stores/outboxStore.ts'
+import type { ReadyFrame, ServerFrame, VersionedFrame } from './frames.ts'
+
+type Stores = { messaging: ReturnType<typeof useMessagingStore>; outbox: ReturnType<typeof useOutboxStore> }
+
+/** Past this many missed changes the newest page is fetched anew instead of each change. */
+const HOLE_MAX = 1_000
+
+export type Sync = ReturnType<typeof createSync>
+
+/** Keeps the stores equal to the server: applies frames, notices holes in versions and fills them. */
+export function createSync(api: Api, { messaging, outbox }: Stores) {
+  const filling = new Map<string, Promise<void>>()
+  const fetching = new Map<string, Promise<void>>()
+  /** Frames of conversations that the first list has yet to bring. */
+  let early: ServerFrame[] | undefined
+
+  function apply(frame: ServerFrame): void {
+    if (early && 'conversation_id' in frame && !messaging.conversations.has(String(frame.conversation_id))) {
+      early.push(frame)
+      return
+    }
+    switch (frame.type) {
+      case 'conversation_added':
+        void fetchConversation(frame.conversation_id)
+        break
+      case 'conversation_removed':
+        messaging.remove(frame.conversation_id)
+        break
+      case 'message_read':
+        messaging.setRead(frame.conversation_id, frame.user_id, frame.seq)
+        break
+      case 'unread':
+        messaging.setUnread(frame.conversation_id, frame.unread_count)
+        break
+      case 'participant_removed':
+        if (frame.participant.user_id === messaging.me) messaging.remove(frame.conversation_id)
+        else applyVersioned(frame)
+        break
+      case 'new_message':
+      case 'message_updated':
+      case 'message_deleted':
+      case 'participant_added':
+      case 'participant_updated':
+      case 'conversation_updated':
+      case 'sync':
+        applyVersioned(frame)
+        break
+    }
+  }
+
+  /** A conversation not heard of before is fetched whole, so the frame that told of it can be dropped. */
+  function applyVersioned(frame: VersionedFrame): void {
+    const { conversation_id, version } = frame
+    if (!messaging.conversations.has(conversation_id)) {
+      void fetchConversation(conversation_id)
+      return
+    }
+    if (frame.type === 'sync') {
+      applyChanges(frame, frame.from_version > held(conversation_id))
+      return
+    }
+    if ('message' in frame) {
+      settle(frame.message)
+      messaging.receive(frame.message)
+    } else if ('participant' in frame) {
+      messaging.putParticipant(conversation_id, version, frame.participant, frame.type !== 'participant_removed')
+    } else {
+      messaging.putShared({ ...frame.conversation, id: conversation_id, version })
+    }
+    if (!messaging.advance(conversation_id, version)) void fillHole(conversation_id)
+  }
+
+  function settle(message: { sender_id: string; client_message_id: string | null }): void {
+    if (message.sender_id === messaging.me && message.client_message_id) outbox.settle(message.client_message_id)
+  }
+
+  /** The answer to a send. Its version is not followed: the frames before it may still be under way. */
+  function stored(message: Message): void {
+    settle(message)
+    messaging.receive(message)
+  }
+
+  function held(id: string): number {
+    return messaging.held.get(id) ?? 0
+  }
+
+  function applyChanges(changes: Changes, holeBefore = false): void {
+    const id = changes.conversation_id
+    for (const message of [...changes.messages].sort((a, b) => a.seq - b.seq)) {
+      settle(message)
+      messaging.receive(message)
+    }
+    for (const participant of changes.participants) messaging.putParticipant(id, changes.version, participant, participant.is_active)
+    if (changes.conversation) messaging.putShared({ ...changes.conversation, id, version: changes.version })
+    if (!holeBefore) messaging.caughtUp(id, changes.version)
+    if (holeBefore || changes.has_more) void fillHole(id)
+  }
+
+  /** Asks for what is missing until nothing is; one request at a time for each conversation. */
+  function fillHole(id: string): Promise<void> {
+    let filled = filling.get(id)
+    if (!filled) {
+      filled = fill(id)
+        .catch(() => undefined)
+        .finally(() => filling.delete(id))
+      filling.set(id, filled)
+    }
+    return filled
+  }
+
+  async function fill(id: string): Promise<void> {
+    const newest = messaging.conversations.get(id)?.version ?? 0
+    if (newest - held(id) > HOLE_MAX) return reset(id)
+    for (;;) {
+      const changes = await api.changes(id, held(id))
+      applyChanges({ ...changes, has_more: false })
+      if (!changes.has_more) break
+    }
+    // What came late was not counted where something newer had been: the server's own count is exact.
+    messaging.putConversation(await api.conversation(id))
+  }
+
+  /** Starts a conversation over from the server's word, for when the hole is too large or its edge unknown. */
+  async function reset(id: string): Promise<void> {
+    messaging.timelines.delete(id)
+    const conversation = await api.conversation(id)
+    messaging.putConversation(conversation)
+    messaging.caughtUp(id, conversation.version)
+  }
+
+  /** Adds or refreshes one conversation. One that is not there any more is taken out. */
+  function fetchConversation(id: string): Promise<void> {
+    let fetched = fetching.get(id)
+    if (!fetched) {
+      fetched = api
+        .conversation(id)
+        .then(messaging.putConversation)
+        .catch(error => {
+          if (error instanceof ApiError && (error.status === 404 || error.status === 403)) messaging.remove(id)
+        })
+        .finally(() => fetching.delete(id))
+      fetching.set(id, fetched)
+    }
+    return fetched
+  }
+
+  /** The first time: everything comes by REST, after `ready` has promised that nothing falls in between. */
+  async function load(): Promise<void> {
+    early = []
+    for (let page = 1; ; page += 1) {
+      const { conversations, pagination } = await api.conversations(page)
+      for (const conversation of conversations) messaging.putConversation(conversation)
+      if (!pagination.has_next) break
+    }
+    const waiting = early
+    early = undefined
+    for (const frame of waiting) apply(frame)
+  }
+
+  /** After a reconnect: `ready` has the counts, and conversations that are new here. */
+  async function takeReady(ready: ReadyFrame): Promise<void> {
+    const fresh = ready.conversations.filter(({ id }) => !messaging.conversations.has(id))
+    for (const { id, version, unread_count } of ready.conversations) messaging.setUnread(id, unread_count, version)
+    await Promise.all(fresh.slice(0, 50).map(({ id }) => fetchConversation(id)))
+    if (fresh.length > 50) await load()
+  }
+
+  return { apply, stored, load, takeReady, fetchConversation, fillHole, reset }
+}

@@ -1,0 +1,157 @@
+import { defineStore } from 'pinia'
+import { computed, shallowReactive } from 'vue'
+import type { Conversation, Message, Participant } from '../api/types.ts'
+import { useSessionStore } from './sessionStore.ts'
+import { countUnread, isUnreadFor, putMessage, type Timeline } from './timeline.ts'
+
+/**
+ * What this window holds of the platform. Objects are whole and are put in place by id, only over an
+ * older version, so applying anything twice does no harm.
+ */
+export const useMessagingStore = defineStore('messaging', () => {
+  const session = useSessionStore()
+  const conversations = shallowReactive(new Map<string, Conversation>())
+  const timelines = shallowReactive(new Map<string, Timeline>())
+  /** Up to which version everything of a conversation is known here. */
+  const held = new Map<string, number>()
+  /** The version at which `unread_count` was true; what is newer is counted on top. */
+  const countedAt = new Map<string, number>()
+
+  const me = computed(() => session.me?.user.id ?? '')
+  const ordered = computed(() => [...conversations.values()].filter(({ my }) => !my.archived).sort(byActivity))
+  const unreadTotal = computed(() => ordered.value.reduce((sum, { unread_count }) => sum + unread_count, 0))
+
+  /** Takes a conversation from an answer meant for me: its counts and positions are mine. */
+  function putConversation(conversation: Conversation): void {
+    const known = conversations.get(conversation.id)
+    held.set(conversation.id, Math.max(held.get(conversation.id) ?? 0, known ? 0 : conversation.version))
+    if (known && known.version > conversation.version) return
+    countedAt.set(conversation.id, conversation.version)
+    const lastRead = Math.max(conversation.my.last_read_seq, known?.my.last_read_seq ?? 0)
+    conversations.set(conversation.id, { ...conversation, my: { ...conversation.my, last_read_seq: lastRead } })
+  }
+
+  /** Takes what everybody sees of a conversation, and leaves what is mine as it is. */
+  function putShared(conversation: Partial<Conversation> & { id: string; version: number }): void {
+    const known = conversations.get(conversation.id)
+    if (!known || known.version > conversation.version) return
+    const { my, unread_count, participant } = known
+    conversations.set(conversation.id, { ...known, ...conversation, my, unread_count, participant })
+  }
+
+  function putParticipant(conversationId: string, version: number, participant: Participant, present: boolean): void {
+    const known = conversations.get(conversationId)
+    if (!known) return
+    const before = known.participants.find(({ user_id }) => user_id === participant.user_id)
+    const others = known.participants.filter(({ user_id }) => user_id !== participant.user_id)
+    const participants = present ? [...others, { ...before, ...participant }] : others
+    const count = known.participant_count + (present && !before ? 1 : !present && before ? -1 : 0)
+    conversations.set(conversationId, { ...known, participants, participant_count: count, version: Math.max(known.version, version) })
+  }
+
+  /** Puts a message into the history and the list, and counts it where it is new and unread. */
+  function receive(message: Message): void {
+    const known = conversations.get(message.conversation_id)
+    const timeline = timelines.get(message.conversation_id)
+    if (timeline) timelines.set(message.conversation_id, putMessage(timeline, message))
+    if (!known) return
+    const mine = message.sender_id === me.value
+    const isNew = message.seq > known.last_seq
+    const isLast = isNew || (message.id === known.last_message?.id && message.version > known.last_message.version)
+    const my = mine && message.seq > known.my.last_read_seq ? { ...known.my, last_read_seq: message.seq } : known.my
+    const counts = isNew && message.version > (countedAt.get(known.id) ?? 0) && isUnreadFor(message, me.value, my.last_read_seq)
+    conversations.set(known.id, {
+      ...known,
+      my,
+      version: Math.max(known.version, message.version),
+      last_seq: Math.max(known.last_seq, message.seq),
+      last_message: isLast ? message : known.last_message,
+      last_message_at: isNew ? message.created_at : known.last_message_at,
+      unread_count: mine && isNew ? 0 : known.unread_count + (counts ? 1 : 0)
+    })
+    recount(known.id)
+  }
+
+  function setUnread(conversationId: string, unreadCount: number, version?: number): void {
+    const known = conversations.get(conversationId)
+    if (version !== undefined) countedAt.set(conversationId, Math.max(version, countedAt.get(conversationId) ?? 0))
+    if (!known || known.unread_count === unreadCount) return
+    const my = unreadCount === 0 ? { ...known.my, last_read_seq: known.last_seq } : known.my
+    conversations.set(conversationId, { ...known, my, unread_count: unreadCount })
+  }
+
+  /** Moves a read position forward, never back. Mine also decides what is unread. */
+  function setRead(conversationId: string, userId: string, seq: number): void {
+    const known = conversations.get(conversationId)
+    if (!known) return
+    const participants = known.participants.map(participant =>
+      participant.user_id === userId && participant.last_read_seq < seq ? { ...participant, last_read_seq: seq } : participant
+    )
+    const my = userId === me.value && known.my.last_read_seq < seq ? { ...known.my, last_read_seq: seq } : known.my
+    conversations.set(conversationId, { ...known, participants, my })
+    if (my !== known.my) recount(conversationId)
+  }
+
+  /** Where the history at hand reaches from my position to the end, the count is made from it. */
+  function recount(conversationId: string): void {
+    const known = conversations.get(conversationId)
+    const timeline = timelines.get(conversationId)
+    const count = known && timeline && countUnread(timeline, me.value, known.my.last_read_seq)
+    if (known && count !== undefined && count !== known.unread_count) conversations.set(conversationId, { ...known, unread_count: count })
+  }
+
+  function setTimeline(conversationId: string, timeline: Timeline): void {
+    timelines.set(conversationId, timeline)
+    recount(conversationId)
+  }
+
+  /** Notes that everything up to a version is known; false says that something before it is missing. */
+  function advance(conversationId: string, version: number): boolean {
+    const before = held.get(conversationId) ?? 0
+    if (version > before + 1) return false
+    held.set(conversationId, Math.max(before, version))
+    return true
+  }
+
+  /** Notes that everything up to a version is known, because the server has just sent all of it. */
+  function caughtUp(conversationId: string, version: number): void {
+    held.set(conversationId, Math.max(held.get(conversationId) ?? 0, version))
+  }
+
+  function remove(conversationId: string): void {
+    conversations.delete(conversationId)
+    timelines.delete(conversationId)
+    held.delete(conversationId)
+    countedAt.delete(conversationId)
+  }
+
+  function clear(): void {
+    for (const id of [...conversations.keys()]) remove(id)
+    timelines.clear()
+  }
+
+  return {
+    conversations,
+    timelines,
+    held,
+    me,
+    ordered,
+    unreadTotal,
+    putConversation,
+    putShared,
+    putParticipant,
+    receive,
+    setUnread,
+    setRead,
+    setTimeline,
+    advance,
+    caughtUp,
+    remove,
+    clear
+  }
+})
+
+function byActivity(a: Conversation, b: Conversation): number {
+  const [ofA, ofB] = [a.last_message_at ?? a.created_at, b.last_message_at ?? b.created_at]
+  return ofA === ofB ? (a.id < b.id ? 1 : -1) : ofA < ofB ? 1 : -1
+}
