@@ -47,6 +47,8 @@ export function check<S extends TSchema>(schema: S, value: unknown, otherwise: E
 
 function codeOf(error: ValueError): ErrorCode | undefined {
   if (error.type === ValueErrorType.ObjectAdditionalProperties) return 'unknown_field'
+  // A field that is missing or no text at all is not one that is too long.
+  if (error.type === ValueErrorType.ObjectRequiredProperty || error.type === ValueErrorType.String) return undefined
   return error.schema.code
 }
 

@@ -83,7 +83,7 @@ export class AppError extends Error {
   }
 
   static from(body: ErrorBody): AppError {
-    const code: ErrorCode = body.code in ERRORS ? body.code : 'internal'
+    const code: ErrorCode = Object.hasOwn(ERRORS, body.code) ? body.code : 'internal'
     return new AppError(code, body.detail, {
       errors: body.errors,
       ...(body.retry_after_ms !== undefined && { retry_after_ms: body.retry_after_ms })

@@ -1,13 +1,18 @@
 import { AppError } from './errors.ts'
 
 const SUSPICIOUS = /\\u0000|\\ud[89a-f]/i
+/** The key, or an escape that may stand for one of its letters. */
+const PROTOTYPE = /"__proto__"|\\u00[567]/i
+const OPENING = /[[{]/g
+/** Far above what any contract has, far below what ends a walk by recursion, as in JSON.stringify. */
+const LEVELS_MAX = 64
 
 /**
  * Parses JSON from outside. Prototype keys, NUL and lone surrogates are refused, whichever field they are in:
- * schemas let them pass and PostgreSQL then answers with an error. The text is scanned first, so that only
- * a text with such an escape is walked.
+ * schemas let them pass and PostgreSQL then answers with an error. So is nesting without end. The text is scanned
+ * first, so that only a text with such an escape, or with that many brackets, is walked.
  *
- * @throws AppError invalid_json, invalid_text
+ * @throws AppError invalid_json, invalid_request, unknown_field, invalid_text
  */
 export function parseJson(raw: string): unknown {
   let value: unknown
@@ -16,21 +21,23 @@ export function parseJson(raw: string): unknown {
   } catch {
     throw new AppError('invalid_json', 'not valid JSON')
   }
-  if (raw.includes('"__proto__"') || raw.includes('\\u005f')) refusePrototype(value)
+  if ((raw.match(OPENING)?.length ?? 0) > LEVELS_MAX) refuseDepth(value)
+  if (PROTOTYPE.test(raw)) refusePrototype(value)
   if (SUSPICIOUS.test(raw)) refuseBadText(value)
   return value
 }
 
 /** Walks without recursion: a body of 256 KiB may be a hundred thousand levels deep. */
-function* walk(root: unknown): Generator<{ path: string; key: string | undefined; value: unknown }> {
-  const stack: { path: string; value: unknown }[] = [{ path: '', value: root }]
+function* walk(root: unknown): Generator<{ path: string; level: number; key: string | undefined; value: unknown }> {
+  const stack: { path: string; level: number; value: unknown }[] = [{ path: '', level: 0, value: root }]
   for (let top = stack.pop(); top; top = stack.pop()) {
-    yield { path: top.path, key: undefined, value: top.value }
+    yield { ...top, key: undefined }
     if (typeof top.value !== 'object' || top.value === null) continue
+    const level = top.level + 1
     for (const [key, value] of Object.entries(top.value)) {
       const path = top.path.length < 200 ? `${top.path}/${key}` : top.path
-      yield { path, key, value }
-      if (typeof value === 'object' && value !== null) stack.push({ path, value })
+      yield { path, level, key, value }
+      if (typeof value === 'object' && value !== null) stack.push({ path, level, value })
     }
   }
 }
@@ -58,6 +65,12 @@ function refusePrototype(root: unknown): void {
   }
 }
 
+function refuseDepth(root: unknown): void {
+  for (const { level } of walk(root)) {
+    if (level > LEVELS_MAX) throw new AppError('invalid_request', `nested deeper than ${LEVELS_MAX} levels`)
+  }
+}
+
 function isBad(value: unknown): boolean {
   return typeof value === 'string' && (value.includes('\u0000') || !value.isWellFormed())
 }
@@ -72,11 +85,9 @@ const METADATA_MAX_DEPTH = 16
  * @throws AppError invalid_request
  */
 export function metadataJson(metadata: object): string {
-  let depth = 0
-  for (const { path, value } of walk(metadata)) {
-    depth = Math.max(depth, path.split('/').length)
+  for (const { path, level, value } of walk(metadata)) {
     const unsafe = typeof value === 'number' && (!Number.isFinite(value) || Math.abs(value) > Number.MAX_SAFE_INTEGER)
-    if (unsafe || depth > METADATA_MAX_DEPTH + 1) {
+    if (unsafe || level > METADATA_MAX_DEPTH) {
       const message = unsafe ? 'has a number that cannot be kept exactly' : `is deeper than ${METADATA_MAX_DEPTH} levels`
       throw new AppError('invalid_request', `metadata ${message}`, { errors: [{ path: `/metadata${path}`.slice(0, 200), message }] })
     }
