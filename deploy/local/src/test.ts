@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { cacheFolder, findProgram, NATS, REDIS } from './debian-packages.ts'
 import { findWrongEdges } from './layers.ts'
 import { startPostgres } from './postgres.ts'
@@ -17,6 +18,9 @@ const TEMPLATE = 'parley_template'
 const BIN = join(ROOT, 'node_modules/.bin')
 const KILL_AFTER_MS = 5000
 
+/** How long what a test has started may take to end after it. */
+const LEAVE_MS = 5000
+
 const env: NodeJS.ProcessEnv = { ...process.env, NODE_ENV: 'test', PATH: `${BIN}${delimiter}${process.env.PATH}` }
 const colour = process.stdout.isTTY && !process.env.NO_COLOR
 
@@ -28,6 +32,9 @@ let isStopped = false
 
 await removeAbandoned()
 const folder = await mkdtemp(join(tmpdir(), `parley-test-${process.pid}-`))
+// Whatever tests write goes with this run's folder, and whatever process they start is known by it.
+env.TMPDIR = join(folder, 'tmp')
+await mkdir(env.TMPDIR)
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop())
 process.once('disconnect', () => void stop())
 
@@ -69,6 +76,7 @@ async function prepare(): Promise<boolean> {
     env.XDG_CACHE_HOME = process.env.XDG_CACHE_HOME
   }
   await Promise.all([findProgram(NATS, folder), findProgram(REDIS, folder)])
+  if (isStopped) return false
   postgres = await startPostgres({ dataDir: join(folder, 'postgres'), database: TEMPLATE })
   const template = postgres.url
   const url = new URL(template)
@@ -76,7 +84,7 @@ async function prepare(): Promise<boolean> {
   env.PARLEY_TEST_DATABASE_URL = url.href
   env.PARLEY_TEST_TEMPLATE = TEMPLATE
   if (!(await say([process.execPath, join(ROOT, 'services/message-store/src/migrate.ts')], { DATABASE_URL: template }))) {
-    return fail('the template database could not be migrated')
+    return isStopped ? false : fail('the template database could not be migrated')
   }
   if (hasWebClient()) await buildWebClient()
   await buildTap()
@@ -163,7 +171,30 @@ async function stop(): Promise<void> {
 
 async function cleanUp(): Promise<void> {
   await postgres?.stop()
-  await rm(folder, { recursive: true, force: true })
+  const deadline = Date.now() + LEAVE_MS
+  let left = await startedByTests()
+  while (left.length > 0 && Date.now() < deadline) {
+    await delay(100)
+    left = await startedByTests()
+  }
+  for (const { pid, command } of left) {
+    fail(`left behind by a test and ended now: ${command} (process ${pid})`)
+    process.kill(pid, 'SIGKILL')
+  }
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+}
+
+async function startedByTests(): Promise<{ pid: number; command: string }[]> {
+  if (process.platform !== 'linux') return []
+  const left: { pid: number; command: string }[] = []
+  for (const entry of await readdir('/proc')) {
+    if (!/^\d+$/.test(entry)) continue
+    const environ = await readFile(`/proc/${entry}/environ`, 'utf8').catch(() => '')
+    if (!environ.split('\0').includes(`TMPDIR=${env.TMPDIR}`)) continue
+    const command = await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '')
+    left.push({ pid: Number(entry), command: command.replaceAll('\0', ' ').trim() })
+  }
+  return left
 }
 
 /** A run that was killed outright could not remove its folder, which carries its pid. */

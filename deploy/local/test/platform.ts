@@ -28,6 +28,7 @@ export async function startPlatform(
       PATH: process.env.PATH,
       HOME: process.env.HOME,
       XDG_CACHE_HOME: process.env.XDG_CACHE_HOME,
+      TMPDIR: process.env.TMPDIR,
       ...env,
       PARLEY_DATA_DIR: folder,
       PORT: `${door}`
