@@ -5,6 +5,9 @@ import { Actor, Count, Id, Nullable, OneOf, strict } from './fields.ts'
 export const NAME_MAX = 200
 const text = (maxLength: number) => Nullable(Type.String({ maxLength }))
 
+/** The organization of the demo; people of it can be signed in as where the demo is on. */
+export const DEMO_ORG_ID = '0de0a11e-0000-5000-8000-000000000001'
+
 export const Role = OneOf('member', 'moderator', 'admin', 'service')
 
 export const Organization = Type.Object({ id: Id, name: Type.String({ maxLength: NAME_MAX }) }, { $id: 'Organization' })
@@ -26,12 +29,12 @@ export const User = Type.Object(
 )
 export type User = Static<typeof User>
 
-/** What a token says of a person: the profile as it is to be kept. */
+/** What a token says of a person; null is what it does not say, and stays as it was. */
 export const Profile = Type.Object({
   id: Id,
   org_id: Id,
   org_name: text(NAME_MAX),
-  username: Type.String({ maxLength: NAME_MAX }),
+  username: text(NAME_MAX),
   display_name: Type.String({ maxLength: NAME_MAX }),
   title: text(NAME_MAX),
   department: text(NAME_MAX),

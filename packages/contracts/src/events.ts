@@ -38,7 +38,7 @@ export const ConversationChanged = defineEvent('evt.conversations.{conversation_
   payload: Type.Union([NewMessage, MessageUpdated, MessageDeleted])
 })
 
-export const UserChanged = defineEvent('evt.users.{user_id}', {
+export const UserChanged = defineEvent('evt.users.{org_id}.{user_id}', {
   name: 'UserChanged',
   summary: 'Lasting changes that concern one person: a conversation that came.',
   payload: ConversationAdded
@@ -51,7 +51,7 @@ export const ConversationMoment = defineEvent('eph.conversations.{conversation_i
 })
 
 /** The header `Parley-Origin` names the connection that caused it, which is not told. */
-export const UserMoment = defineEvent('eph.users.{user_id}', {
+export const UserMoment = defineEvent('eph.users.{org_id}.{user_id}', {
   name: 'UserMoment',
   summary: "Unread counts for the person's other devices, may be lost.",
   payload: Unread

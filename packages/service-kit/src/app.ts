@@ -1,4 +1,4 @@
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { pino } from 'pino'
 import { Metrics } from './metrics.ts'
 
@@ -53,7 +53,11 @@ const REDACT = ['req.headers.authorization', 'headers.authorization', 'token', '
  */
 export function createApp(service: string, { level, instance }: { level: string; instance: string }): FastifyInstance {
   const logger = pino({ level, base: { service, ...(instance && { instance }), pid: process.pid }, redact: REDACT })
-  const app = Fastify({ loggerInstance: logger, disableRequestLogging: true, forceCloseConnections: true })
+  const app = Fastify({
+    loggerInstance: logger,
+    logController: new LogController({ disableRequestLogging: true }),
+    forceCloseConnections: true
+  })
   const health = new Health()
   const metrics = new Metrics(service)
   app.decorate('health', health)

@@ -14,6 +14,9 @@ export const COMMON = {
   })
 }
 
+/** Converting would cut 5.7 down to 5 and take `true` for 1; left as text it is a fault. */
+const isPart = (property: TSchema, value: string): boolean => property.type === 'integer' && !/^-?\d+$/.test(value)
+
 /**
  * Reads the settings from the environment, the one place that does, and freezes them. An empty variable counts as absent.
  *
@@ -23,7 +26,7 @@ export function loadConfig<S extends TObject>(schema: S, env: NodeJS.ProcessEnv 
   const given: Record<string, unknown> = {}
   for (const [name, property] of Object.entries<TSchema>(schema.properties)) {
     const value = env[name]
-    if (value !== undefined && value !== '') given[name] = Value.Convert(property, value)
+    if (value !== undefined && value !== '') given[name] = isPart(property, value) ? value : Value.Convert(property, value)
     else if (property.default !== undefined) given[name] = property.default
   }
   const faults = [...Value.Errors(schema, given)]

@@ -9,7 +9,7 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry })
   }
 
-  counter(name: string, help: string, labelNames: string[] = []): Counter {
+  counter(name: string, help: string, labelNames: string[] = []): Counter<string> {
     return new Counter({ name: `parley_${name}`, help, labelNames, registers: [this.registry] })
   }
 

@@ -23,7 +23,7 @@ export function announceAdded(
   publisher.publish(
     batch,
     added.map(({ user_id, conversation }) => [
-      UserChanged.subject({ user_id }),
+      UserChanged.subject({ org_id: conversation.org_id, user_id }),
       encoder.encode(JSON.stringify({ type: 'conversation_added', conversation_id: conversation.id, conversation }))
     ])
   )
@@ -39,15 +39,15 @@ export async function announceUnread(
   conversation_id: string,
   origin?: string
 ): Promise<void> {
-  const totals = new Map<string, { unread_count: number; unread_total: number }>()
-  for (const { user_id, id, unread_count } of await store.query(db => conversationsOf(db, people))) {
-    const counts = totals.get(user_id) ?? { unread_count: 0, unread_total: 0 }
+  const totals = new Map<string, { user_id: string; org_id: string; unread_count: number; unread_total: number }>()
+  for (const { user_id, org_id, id, unread_count } of await store.query(db => conversationsOf(db, people))) {
+    const counts = totals.get(org_id + user_id) ?? { user_id, org_id, unread_count: 0, unread_total: 0 }
     if (id === conversation_id) counts.unread_count = unread_count
     counts.unread_total += unread_count
-    totals.set(user_id, counts)
+    totals.set(org_id + user_id, counts)
   }
-  for (const [user_id, counts] of totals) {
-    bus.publish(UserMoment, { user_id }, { type: 'unread', conversation_id, ...counts }, { origin })
+  for (const { user_id, org_id, ...counts } of totals.values()) {
+    bus.publish(UserMoment, { org_id, user_id }, { type: 'unread', conversation_id, ...counts }, { origin })
   }
 }
 

@@ -50,18 +50,23 @@ export async function upsertUsers(db: Kysely<Tables>, profiles: readonly Profile
     from unnest(${organizations.map(([id]) => id)}::uuid[], ${organizations.map(([, name]) => name)}::text[]) as x (id, name)
     where o.id = x.id and x.name is not null and o.name <> x.name`.execute(db)
   const column = <K extends keyof Profile>(key: K) => unique.map(profile => profile[key])
-  await sql`
-    insert into users as u (org_id, id, username, display_name, title, department, avatar_url, email, role)
-    select * from unnest(
+  const given = sql`unnest(
       ${column('org_id')}::uuid[], ${column('id')}::uuid[], ${column('username')}::text[], ${column('display_name')}::text[], ${column('title')}::text[],
-      ${column('department')}::text[], ${column('avatar_url')}::text[], ${column('email')}::text[], ${column('role')}::text[])
-    on conflict (org_id, id) do update set
-      username = excluded.username, display_name = excluded.display_name, title = excluded.title, department = excluded.department,
-      avatar_url = excluded.avatar_url, email = excluded.email, role = excluded.role, updated_at = now()
-    where (u.username, u.display_name, u.title, u.department, u.avatar_url, u.email, u.role)
-      is distinct from (excluded.username, excluded.display_name, excluded.title, excluded.department, excluded.avatar_url, excluded.email, excluded.role)`.execute(
-    db
-  )
+      ${column('department')}::text[], ${column('avatar_url')}::text[], ${column('email')}::text[], ${column('role')}::text[]
+    ) as x (org_id, id, username, display_name, title, department, avatar_url, email, role)`
+  await sql`
+    insert into users (org_id, id, username, display_name, title, department, avatar_url, email, role)
+    select org_id, id, coalesce(username, display_name), display_name, title, department, avatar_url, email, role from ${given}
+    on conflict (org_id, id) do nothing`.execute(db)
+  await sql`
+    update users u set username = coalesce(x.username, u.username), display_name = x.display_name, title = coalesce(x.title, u.title),
+      department = coalesce(x.department, u.department), avatar_url = coalesce(x.avatar_url, u.avatar_url), email = coalesce(x.email, u.email),
+      role = x.role, updated_at = now()
+    from ${given}
+    where u.org_id = x.org_id and u.id = x.id
+      and (u.username, u.display_name, u.title, u.department, u.avatar_url, u.email, u.role) is distinct from (
+        coalesce(x.username, u.username), x.display_name, coalesce(x.title, u.title), coalesce(x.department, u.department),
+        coalesce(x.avatar_url, u.avatar_url), coalesce(x.email, u.email), x.role)`.execute(db)
 }
 
 export async function readSettings(

@@ -1,0 +1,83 @@
+import { GetHeads } from '@parley/contracts'
+import { natsKit } from '@parley/nats-kit'
+import { redisKit } from '@parley/redis-kit'
+import { createApp } from '@parley/service-kit'
+import type { FastifyInstance } from 'fastify'
+import { createRoutes } from './call.ts'
+import { type Config, checkConfig } from './config.ts'
+import { Directory } from './directory.ts'
+import { createDoor } from './door.ts'
+import { docs } from './plugins/docs.ts'
+import { health as healthRoutes } from './plugins/health.ts'
+import { web } from './plugins/web.ts'
+import { conversations } from './routes/conversations.ts'
+import { demo } from './routes/demo.ts'
+import { live } from './routes/live.ts'
+import { messages } from './routes/messages.ts'
+import { people } from './routes/people.ts'
+import { Sends } from './sends.ts'
+import { createCommands } from './socket/commands.ts'
+import { Hub } from './socket/hub.ts'
+import { socketRoute } from './socket/route.ts'
+import { Sockets } from './socket/sockets.ts'
+import { Turn } from './socket/turn.ts'
+import { Tickets } from './tickets.ts'
+import { Tokens } from './tokens.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The public door, for tests that come through it. */
+    door: FastifyInstance
+  }
+}
+
+export async function buildApp(config: Config): Promise<FastifyInstance> {
+  checkConfig(config)
+  const app = createApp('gateway', { level: config.LOG_LEVEL, instance: config.PARLEY_INSTANCE })
+  const { log, health, metrics } = app
+
+  // Closed in reverse: the door with its sockets and requests in hand, then NATS, then Redis.
+  await app.register(redisKit, { url: config.REDIS_URL })
+  await app.register(natsKit, { url: config.NATS_URL, service: 'gateway', instance: config.PARLEY_INSTANCE })
+  const { bus, redis } = app
+  health.add('nats', { needed: true, check: () => bus.isConnected })
+  health.add('message_store', {
+    needed: true,
+    check: async () => (await bus.request(GetHeads, { conversation_ids: [] })).versions.length === 0
+  })
+  health.add('redis', { needed: false, check: () => redis.status === 'ready' })
+
+  const held = metrics.counter('events_held_total', 'Events that came before an earlier one; normal with several stores.')
+  const healed = metrics.counter('conversations_healed_total', 'Holes that had to be filled from the store; without a fault an alarm.')
+  const hub = new Hub(bus, new Turn(), log, { held: () => held.inc(), healed: () => healed.inc() })
+  const sends = new Sends(bus)
+  const tokens = new Tokens(config)
+  const directory = new Directory(bus)
+  const tickets = new Tickets(redis)
+  const sockets = new Sockets({ hub, tokens, directory, commands: createCommands({ bus, hub, sends }), log })
+  metrics.gauge('sockets', 'Open sockets.', () => sockets.size)
+  metrics.gauge('conversations_followed', 'Conversations that this gateway follows.', () => hub.size.conversations)
+  metrics.gauge('sends_in_hand', 'Sends that wait for their acknowledgement.', () => sends.inHand)
+
+  const door = await createDoor(config, log)
+  const route = createRoutes(door, { tokens, directory })
+  await socketRoute(door, { config, sockets, tickets })
+  people(route, bus, { demo: config.DEMO === '1' })
+  conversations(route, bus)
+  messages(route, bus, sends)
+  live(route, bus, tickets)
+  if (config.DEMO === '1' && config.JWT_SECRET_KEY !== '') demo(route, bus, config.JWT_SECRET_KEY)
+  healthRoutes(door, health)
+  docs(door)
+  await web(door, config.WEB_ROOT)
+  app.decorate('door', door)
+
+  app.addHook('onReady', async () => {
+    await door.listen({ port: config.PORT, host: config.HOST })
+  })
+  app.addHook('onClose', async () => {
+    await door.close()
+    hub.close()
+  })
+  return app
+}

@@ -1,0 +1,91 @@
+import {
+  AppError,
+  check,
+  DeleteMessage,
+  EditMessage,
+  GetDirectConversation,
+  GetMessage,
+  GetUnread,
+  ListMessages,
+  ListReceipts,
+  ListRevisions,
+  MarkRead,
+  MessageBody,
+  ROUTES,
+  type Send
+} from '@parley/contracts'
+import type { Bus } from '@parley/nats-kit'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Routes } from '../call.ts'
+import type { Sends } from '../sends.ts'
+
+export function messages(route: Routes, bus: Bus, sends: Sends): void {
+  route(ROUTES.listMessages, ({ actor, params, query }) => bus.relay(ListMessages, { actor, ...params, query }))
+
+  route(ROUTES.sendMessage, ({ actor: { user_id, org_id }, params, body, request, reply }) =>
+    send(sends, { ...withKey(body, request), ...params, user_id, org_id }, reply)
+  )
+
+  route(ROUTES.sendToPerson, async ({ actor, body, request, reply }) => {
+    const { recipient_id, ...message } = body
+    const { conversation } = await bus.request(GetDirectConversation, { actor, user_id: recipient_id })
+    return send(
+      sends,
+      { ...withKey(message, request), conversation_id: conversation.id, user_id: actor.user_id, org_id: actor.org_id },
+      reply
+    )
+  })
+
+  route(ROUTES.getMessage, ({ actor, params }) => bus.relay(GetMessage, { actor, ...params }))
+
+  route(ROUTES.editMessage, async ({ actor, params, body }) => {
+    await bus.request(EditMessage, { actor, ...params, ...body })
+    return bus.relay(GetMessage, { actor, ...params })
+  })
+
+  route(ROUTES.deleteMessage, async ({ actor, params }) => (await bus.request(DeleteMessage, { actor, ...params })).deleted)
+
+  route(ROUTES.deleteMessageIn, async ({ actor, params }) => (await bus.request(DeleteMessage, { actor, ...params })).deleted)
+
+  route(ROUTES.history, ({ actor, params }) => bus.relay(ListRevisions, { actor, ...params }))
+
+  route(ROUTES.receipts, ({ actor, params }) => bus.relay(ListReceipts, { actor, ...params }))
+
+  route(ROUTES.markRead, ({ actor, params, body }) => bus.relay(MarkRead, { actor, ...params, ...body }))
+
+  route(ROUTES.markReadByPost, ({ actor, params, body }) => bus.relay(MarkRead, { actor, ...params, ...body }))
+
+  route(ROUTES.unread, ({ actor }) => bus.relay(GetUnread, { actor }))
+}
+
+/** The header says the same as the field; the field goes first. */
+function withKey(body: MessageBody, request: FastifyRequest): MessageBody {
+  const key = request.headers['idempotency-key']
+  if (key === undefined || body.client_message_id !== undefined) return body
+  const message = { ...body, client_message_id: String(key) }
+  check(MessageBody, message)
+  return message
+}
+
+const TAIL = ',"is_mine":true,"is_read":false,"read_by":[]'
+const HEAD = '{"message":'
+const DUPLICATE_TAIL = ',"duplicate":true}'
+
+/**
+ * Sends one message and answers with it as its sender sees it.
+ *
+ * @throws AppError what it was refused with
+ */
+function send(sends: Sends, message: Send, reply: FastifyReply): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    sends.send(message, undefined, answer => {
+      if (answer instanceof AppError) return reject(answer)
+      // The line is {"message":{…}} or {"message":{…},"duplicate":true}: cut, not parsed.
+      const line = answer.toString()
+      const isDuplicate = line.endsWith(DUPLICATE_TAIL)
+      const json = line.slice(HEAD.length, isDuplicate ? -DUPLICATE_TAIL.length : -1)
+      reply.code(isDuplicate ? 200 : 201)
+      resolve(Buffer.from(`${json.slice(0, -1)}${TAIL}${isDuplicate ? DUPLICATE_TAIL : '}'}`))
+    })
+  })
+}

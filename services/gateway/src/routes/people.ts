@@ -1,0 +1,26 @@
+import { GetMe, GetUser, ListUsers, ROUTES, UpdateMe } from '@parley/contracts'
+import type { Bus } from '@parley/nats-kit'
+import type { Routes } from '../call.ts'
+import { HEARTBEAT_INTERVAL_MS, LIMITS, RECONNECT_MAX_JITTER_MS } from '../limits.ts'
+
+const LISTED = 50
+
+export function people(route: Routes, bus: Bus, { demo }: { demo: boolean }): void {
+  route(ROUTES.config, async () => ({
+    limits: LIMITS,
+    heartbeat_interval_ms: HEARTBEAT_INTERVAL_MS,
+    reconnect_max_jitter_ms: RECONNECT_MAX_JITTER_MS,
+    features: {},
+    demo
+  }))
+
+  route(ROUTES.me, ({ actor }) => bus.relay(GetMe, { actor }))
+
+  route(ROUTES.updateMe, ({ actor, body }) => bus.relay(UpdateMe, { actor, ...body }))
+
+  route(ROUTES.listUsers, ({ actor, query: { q, limit = LISTED } }) =>
+    bus.relay(ListUsers, { actor, limit, ...(q !== undefined && { q }) })
+  )
+
+  route(ROUTES.getUser, ({ actor, params }) => bus.relay(GetUser, { actor, ...params }))
+}

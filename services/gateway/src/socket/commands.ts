@@ -1,0 +1,163 @@
+import {
+  AppError,
+  check,
+  DeleteMessage,
+  DeleteMessageFrame,
+  EditMessage,
+  EditMessageFrame,
+  ERRORS,
+  type FrameContract,
+  JoinFrame,
+  LeaveFrame,
+  MarkRead,
+  MarkReadFrame,
+  PingFrame,
+  ResumeFrame,
+  SendMessageFrame
+} from '@parley/contracts'
+import type { Bus } from '@parley/nats-kit'
+import type { Static, TSchema } from '@sinclair/typebox'
+import type { Sends } from '../sends.ts'
+import type { Connection } from './connection.ts'
+import { textFrame } from './frame.ts'
+import type { Hub } from './hub.ts'
+
+interface Command {
+  contract: FrameContract
+  run: (connection: Connection, frame: never) => Promise<object | undefined> | object | undefined
+}
+
+/** What a client may do on a socket that is authenticated: type, contract, answer. Undefined answers by itself. */
+export type Commands = ReadonlyMap<string, Command>
+
+/** Frames of features that this server does not offer: understood, and refused without counting as malformed. */
+const NOT_OFFERED = new Set([
+  'add_reaction',
+  'remove_reaction',
+  'typing',
+  'set_presence',
+  'subscribe_presence',
+  'unsubscribe_presence',
+  'subscribe_dashboard',
+  'unsubscribe_dashboard'
+])
+
+export function createCommands({ bus, hub, sends }: { bus: Bus; hub: Hub; sends: Sends }): Commands {
+  const table: Command[] = [
+    command(PingFrame, connection => {
+      connection.write(PONG)
+      return undefined
+    }),
+    command(SendMessageFrame, (connection, { type: _, id, ...message }) => {
+      const { id: user_id, org_id } = connection.identity!.profile
+      connection.inHand++
+      sends.send({ ...message, user_id, org_id }, connection, answer => {
+        connection.inHand--
+        if (answer instanceof AppError) refuse(connection, id, answer)
+        // The line of the reply, as it came, behind the head of an ack.
+        else connection.write(textFrame(ackHead(id), answer.subarray(1)))
+      })
+      return undefined
+    }),
+    command(EditMessageFrame, async (connection, { message_id, content }) => ({
+      message: await bus.request(EditMessage, { actor: actorOf(connection), message_id, content })
+    })),
+    command(DeleteMessageFrame, async (connection, { message_id }) => {
+      const { message } = await bus.request(DeleteMessage, { actor: actorOf(connection), message_id })
+      return { message }
+    }),
+    command(MarkReadFrame, async (connection, { type: _, id: __, ...position }) => {
+      const { last_read_seq, unread_count } = await bus.request(MarkRead, {
+        actor: actorOf(connection),
+        ...position,
+        connection_id: connection.id
+      })
+      return { conversation_id: position.conversation_id, last_read_seq, unread_count }
+    }),
+    command(JoinFrame, (connection, { conversation_id }) => {
+      const room = hub.roomOf(connection, conversation_id.toLowerCase())
+      if (!room) throw new AppError('conversation_not_found', `no conversation ${conversation_id} of yours`)
+      return { conversation_id, version: room.version ?? 0, presence: [] }
+    }),
+    command(LeaveFrame, (_, { conversation_id }) => ({ conversation_id })),
+    command(ResumeFrame, async (connection, { id, cursors }) => {
+      const complete = await hub.catchUp(connection, cursors)
+      connection.send({ type: 'resumed', ...(id !== undefined && { id }), complete })
+      return undefined
+    })
+  ]
+  return new Map(table.map(entry => [entry.contract.type, entry]))
+}
+
+function command<S extends TSchema>(
+  contract: FrameContract<S>,
+  run: (connection: Connection, frame: Static<S>) => Promise<object | undefined> | object | undefined
+): Command {
+  return { contract, run }
+}
+
+const PONG = textFrame('{"type":"pong"}')
+
+function ackHead(id: string | undefined): string {
+  return id === undefined ? '{"type":"ack",' : `{"type":"ack","id":${JSON.stringify(id)},`
+}
+
+function actorOf(connection: Connection): { user_id: string; org_id: string; role: string } {
+  const { id: user_id, org_id, role } = connection.identity!.profile
+  return { user_id, org_id, role }
+}
+
+/** Questions of one client that may be under way: what comes beyond is refused, and nothing is queued without bound. */
+const IN_HAND_MAX = 256
+
+/**
+ * Runs a frame of an authenticated client and answers it once, by `ack` or `error`.
+ *
+ * @throws AppError invalid_frame, unknown_field … where the frame breaks its contract: the caller counts these
+ */
+export function runCommand(commands: Commands, connection: Connection, type: string, frame: object): void {
+  const id = idOf(frame)
+  const known = commands.get(type)
+  if (!known) {
+    if (!NOT_OFFERED.has(type)) throw new AppError('invalid_frame', `type ${type.slice(0, 40)} is not known`)
+    return refuse(connection, id, new AppError('unavailable', `${type} is not offered by this server yet`))
+  }
+  check(known.contract.schema, frame, 'invalid_frame')
+  if (connection.inHand >= IN_HAND_MAX)
+    return refuse(connection, id, new AppError('rate_limited', 'too many questions at once', { retry_after_ms: 100 }))
+  void answer(known, connection, id, frame)
+}
+
+async function answer({ run }: Command, connection: Connection, id: string | undefined, frame: object): Promise<void> {
+  connection.inHand++
+  try {
+    const result = await run(connection, frame as never)
+    if (result) connection.send({ type: 'ack', ...(id !== undefined && { id }), ...result })
+  } catch (error) {
+    refuse(connection, id, error)
+  } finally {
+    connection.inHand--
+  }
+}
+
+/** Answers a frame with an error. What is no AppError is told without detail, and thrown on to be logged. */
+export function refuse(connection: Connection, id: string | undefined, error: unknown, ws_code?: number): void {
+  const known = error instanceof AppError ? error : new AppError('internal', 'something went wrong on our side', { cause: error })
+  const { status, retryable, ...more } = ERRORS[known.code]
+  const code = ws_code ?? ('ws_code' in more ? more.ws_code : undefined)
+  connection.send({
+    type: 'error',
+    ...(id !== undefined && { id }),
+    ...known.toBody(),
+    status,
+    ...(code !== undefined && { ws_code: code }),
+    retryable
+  })
+  if (known !== error) connection.onFault(error)
+}
+
+/** The id of a frame that may not fit its contract. */
+export function idOf(frame: object): string | undefined {
+  const { id } = frame as { id?: unknown }
+  return typeof id === 'string' && id.length <= 128 ? id : undefined
+}

@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto'
+import type { Socket } from 'node:net'
+import { CLOSE, type CloseReason } from '@parley/contracts'
+import type { WebSocket } from 'ws'
+import type { Identity } from '../tokens.ts'
+import { textFrame } from './frame.ts'
+import type { Gate } from './gate.ts'
+import type { Room } from './room.ts'
+import type { Gathering, Turn } from './turn.ts'
+
+/** What may wait for a slow reader; then it is closed, and resumes with nothing lost. */
+const BACKLOG_MAX_BYTES = 1024 * 1024
+const OPEN = 1
+
+/** One socket of one person: what it follows, and what is on its way to it. */
+export class Connection implements Gathering {
+  readonly id = randomUUID()
+  readonly #ws: WebSocket
+  readonly #socket: Socket
+  readonly #turn: Turn
+  #frames: Buffer[] = []
+  #bytes = 0
+  readonly onFault: (error: unknown) => void
+  identity: Identity | undefined
+  readonly rooms = new Set<Room>()
+  /** Holds live frames back while it is put in step; null, and so without cost, otherwise. */
+  gate: Gate | null = null
+  /** A pong or a frame came since the last heartbeat. */
+  isAlive = true
+  missedHeartbeats = 0
+  wasWarned = false
+  /** Questions of this client that are not answered yet. */
+  inHand = 0
+
+  /** @param onFault told of what went wrong on our side while a frame of this client was answered */
+  constructor(ws: WebSocket, turn: Turn, onFault: (error: unknown) => void) {
+    this.#ws = ws
+    this.onFault = onFault
+    this.#socket = (ws as unknown as { _socket: Socket })._socket
+    this.#turn = turn
+  }
+
+  get isOpen(): boolean {
+    return this.#ws.readyState === OPEN
+  }
+
+  /** Sends a frame at the end of this turn. */
+  send(frame: object): void {
+    this.write(textFrame(JSON.stringify(frame)))
+  }
+
+  /** Writes finished frames at the end of this turn; the buffer may be shared with other connections. */
+  write(frames: Buffer): void {
+    if (this.#frames.length === 0) this.#turn.connectionHasOutput(this)
+    this.#frames.push(frames)
+    this.#bytes += frames.length
+  }
+
+  putOut(): void {
+    const frames = this.#frames
+    const bytes = this.#bytes
+    this.#frames = []
+    this.#bytes = 0
+    if (!this.isOpen || this.#socket.destroyed) return
+    if (this.#socket.writableLength + bytes > BACKLOG_MAX_BYTES && this.#socket.writableLength > 0) return this.close('too_slow')
+    // Past the library's own queue: without compression it writes straight through as well.
+    if (frames.length === 1) {
+      this.#socket.write(frames[0]!)
+    } else {
+      this.#socket.cork()
+      for (const frame of frames) this.#socket.write(frame)
+      this.#socket.uncork()
+    }
+  }
+
+  ping(): void {
+    if (this.isOpen) this.#ws.ping()
+  }
+
+  /** Puts out what is waiting, then closes; ends the socket where the client does not answer in time. */
+  close(reason: CloseReason): void {
+    if (this.#frames.length > 0 && reason !== 'too_slow') this.putOut()
+    const { code, reason: text } = CLOSE[reason]
+    // A reader that does not read would not see the close either, and its backlog stays until the socket ends.
+    if (reason === 'too_slow') setTimeout(() => this.#ws.terminate(), 1_000).unref()
+    this.#ws.close(code, text)
+  }
+
+  terminate(): void {
+    this.#ws.terminate()
+  }
+}
