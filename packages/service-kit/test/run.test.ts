@@ -28,7 +28,7 @@ async function start(t: Test, env: NodeJS.ProcessEnv = {}) {
     child.kill('SIGKILL')
     await exited
   })
-  const ready = () => until(() => /listening at (http:[^"]+)/.exec(output)?.[1], { what: 'it listens' })
+  const ready = () => until(() => output.includes('"started"') && /listening at (http:[^"]+)/.exec(output)?.[1], { what: 'it has started' })
   return { child, exited, output: () => output, ready }
 }
 
