@@ -66,7 +66,7 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   conversations(route, bus)
   messages(route, bus, sends)
   live(route, bus, tickets)
-  if (config.DEMO === '1' && config.JWT_SECRET_KEY !== '') demo(route, bus, config.JWT_SECRET_KEY)
+  if (config.DEMO === '1' && config.JWT_SECRET_KEY !== '') demo(route, bus, config)
   healthRoutes(door, health)
   docs(door)
   await web(door, config.WEB_ROOT)

@@ -1,6 +1,7 @@
 import { AppError, DEMO_ORG_ID, GetUser, ListUsers, ROUTES } from '@parley/contracts'
 import type { Bus } from '@parley/nats-kit'
 import type { Routes } from '../call.ts'
+import type { Config } from '../config.ts'
 import { signToken } from '../tokens.ts'
 
 const TOKEN_SECONDS = 12 * 3_600
@@ -8,7 +9,9 @@ const TOKEN_SECONDS = 12 * 3_600
 const GUEST = { user_id: '00000000-0000-0000-0000-000000000000', org_id: DEMO_ORG_ID, role: 'member' }
 
 /** Sign-in as one of the demo's people. Only opened where the demo is on; nobody else can be signed in as. */
-export function demo(route: Routes, bus: Bus, secret: string): void {
+export function demo(route: Routes, bus: Bus, { JWT_SECRET_KEY, JWT_ISSUER, JWT_AUDIENCE }: Config): void {
+  const issued = { ...(JWT_ISSUER && { iss: JWT_ISSUER }), ...(JWT_AUDIENCE && { aud: JWT_AUDIENCE }) }
+
   route(ROUTES.demoPeople, async () => {
     const { users } = await bus.request(ListUsers, { actor: GUEST, limit: 100 })
     const organization = users[0]?.organization
@@ -20,9 +23,7 @@ export function demo(route: Routes, bus: Bus, secret: string): void {
     const user = await bus.request(GetUser, { actor: GUEST, user_id: body.user_id })
     const { id: sub, org_id, display_name: name, username, role } = user
     const now = Math.floor(Date.now() / 1_000)
-    return {
-      token: signToken({ sub, org_id, name, username, role, iat: now, exp: now + TOKEN_SECONDS }, secret),
-      expires_in_seconds: TOKEN_SECONDS
-    }
+    const claims = { sub, org_id, name, username, role, ...issued, iat: now, exp: now + TOKEN_SECONDS }
+    return { token: signToken(claims, JWT_SECRET_KEY), expires_in_seconds: TOKEN_SECONDS }
   })
 }
