@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto'
+import { ConversationMoment, ORIGIN_HEADER, STREAMS, UserMoment } from '@parley/contracts'
+import { failOnLeftovers, until } from '@parley/test-kit'
+import t from 'tap'
+import { ensureStreams } from '../src/index.ts'
+import { setup } from './setup.ts'
+
+failOnLeftovers(t)
+
+t.test('whoever has flushed after a subscription misses nothing that is published from then on', async t => {
+  const { join } = await setup(t)
+  const [listener, speaker] = [await join('listener'), await join('speaker')]
+  for (let round = 0; round < 5; round++) {
+    const subject = `eph.conversations.${randomUUID()}`
+    let received = 0
+    listener.bus.subscribe(subject, () => received++)
+    await listener.bus.flush()
+    for (let n = 0; n < 2_000; n++) speaker.bus.connection.publish(subject, `${n}`)
+    await speaker.bus.flush()
+    await until(() => received === 2_000, { what: `2,000 arrive, ${received} did` })
+  }
+})
+
+t.test('many that flush at once each wait for a round trip that began after them', async t => {
+  const { join } = await setup(t)
+  const [listener, speaker] = [await join('listener'), await join('speaker')]
+  const received = new Map<string, number>()
+  await Promise.all(
+    Array.from({ length: 200 }, async (_, n) => {
+      const subject = `eph.conversations.${randomUUID()}`
+      // Some come while a flush is on its way.
+      if (n % 3 === 0) await new Promise(resolve => setImmediate(resolve))
+      listener.bus.subscribe(subject, () => received.set(subject, (received.get(subject) ?? 0) + 1))
+      await listener.bus.flush()
+      speaker.bus.connection.publish(subject, 'x')
+    })
+  )
+  await speaker.bus.flush()
+  await until(() => received.size === 200, { what: 'each hears of its own' })
+})
+
+t.test('a moment reaches who listens, with its origin where it has one', async t => {
+  const { join } = await setup(t)
+  const [listener, speaker] = [await join('listener'), await join('speaker')]
+  const heard: { subject: string; body: object; origin: string | undefined }[] = []
+  listener.bus.subscribe('eph.>', ({ subject, data, headers }) =>
+    heard.push({ subject, body: JSON.parse(Buffer.from(data).toString()), origin: headers?.get(ORIGIN_HEADER) })
+  )
+  await listener.bus.flush()
+  const [conversation_id, user_id, org_id] = [randomUUID(), randomUUID(), randomUUID()]
+
+  speaker.bus.publish(ConversationMoment, { conversation_id }, { type: 'message_read', seq: 1 })
+  speaker.bus.publish(UserMoment, { org_id, user_id }, { type: 'unread' }, { origin: 'connection-1' })
+
+  await until(() => heard.length === 2)
+  t.same(heard, [
+    { subject: `eph.conversations.${conversation_id}`, body: { type: 'message_read', seq: 1 }, origin: undefined },
+    { subject: UserMoment.subject({ org_id, user_id }), body: { type: 'unread' }, origin: 'connection-1' }
+  ])
+})
+
+t.test('streams are made once however many make them, again without harm, and as they are declared', async t => {
+  const { join } = await setup(t)
+  const [one, two] = [await join('one'), await join('two')]
+  await Promise.all([ensureStreams(one.bus.connection), ensureStreams(two.bus.connection), ensureStreams(one.bus.connection)])
+  const js = one.bus.connection.jetstream()
+  const { seq } = await js.publish(`evt.conversations.${randomUUID()}`, 'kept')
+
+  await ensureStreams(two.bus.connection)
+
+  const manager = await one.bus.connection.jetstreamManager()
+  for (const { name, subjects, maxAgeHours, maxBytes } of STREAMS) {
+    const { config, state } = await manager.streams.info(name)
+    t.same(config.subjects, subjects)
+    t.equal(config.max_age, maxAgeHours * 3_600 * 1e9)
+    t.equal(config.max_bytes, maxBytes)
+    t.equal(config.storage, 'file')
+    t.equal(state.last_seq, seq, 'what was in it stays')
+  }
+})
+
+t.test('a stream of another making is brought to its declaration', async t => {
+  const { join } = await setup(t)
+  const { bus } = await join('one')
+  const manager = await bus.connection.jetstreamManager()
+  const [{ name, subjects, maxAgeHours }] = STREAMS
+  await manager.streams.add({ name, subjects: ['evt.old'], max_age: 1e9 })
+
+  await ensureStreams(bus.connection)
+
+  t.match((await manager.streams.info(name)).config, { subjects: [...subjects], max_age: maxAgeHours * 3_600 * 1e9 })
+})
