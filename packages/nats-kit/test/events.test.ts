@@ -15,7 +15,8 @@ t.test('whoever has flushed after a subscription misses nothing that is publishe
     let received = 0
     listener.bus.subscribe(subject, () => received++)
     await listener.bus.flush()
-    for (let n = 0; n < 2_000; n++) speaker.bus.connection.publish(subject, `${n}`)
+    // Enough bytes to leave at once: small publishes wait for the turn's end, and come too late to be missed.
+    for (let n = 0; n < 2_000; n++) speaker.bus.connection.publish(subject, 'x'.repeat(200))
     await speaker.bus.flush()
     await until(() => received === 2_000, { what: `2,000 arrive, ${received} did` })
   }
