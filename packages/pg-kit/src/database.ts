@@ -53,8 +53,8 @@ export class Database<DB> {
       connectionTimeoutMillis: 1_500,
       idleTimeoutMillis: 60_000,
       // A server that no longer answers at all: nothing but our own clock ends that query.
-      query_timeout: 10_000,
-      options: `-c role=${role} -c search_path=${schema} -c TimeZone=UTC -c DateStyle=ISO -c statement_timeout=8000 -c lock_timeout=1500 -c idle_in_transaction_session_timeout=10000`
+      query_timeout: 5_000,
+      options: `-c role=${role} -c search_path=${schema} -c TimeZone=UTC -c DateStyle=ISO -c statement_timeout=4500 -c lock_timeout=1500 -c idle_in_transaction_session_timeout=10000`
     } as pg.PoolConfig)
     this.pool.on('error', onError)
     // Without a listener of its own a lost connection that is checked out ends the process.

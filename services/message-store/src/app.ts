@@ -55,7 +55,13 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
       void store.query(analyzeMessages).catch(err => log.warn({ err }, 'analyze failed'))
     stored += size
   })
-  const sweeper = new Sweeper(store, publisher, log, count => swept.inc(count))
+  const sweeper = new Sweeper(
+    store,
+    publisher,
+    log,
+    () => ensureStreams(bus.connection),
+    count => swept.inc(count)
+  )
   metrics.gauge('outbox_unacknowledged', 'Batches that are published and not yet acknowledged.', () => publisher.unacknowledged)
   metrics.gauge(
     'outbox_age_seconds',

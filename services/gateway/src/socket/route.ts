@@ -14,7 +14,7 @@ export async function socketRoute(
   await door.register(websocket, {
     options: SOCKET_OPTIONS,
     // Each client is told to come back after a delay of its own; the default closes all at once.
-    preClose: async () => sockets.close()
+    preClose: () => sockets.close()
   })
 
   door.get(

@@ -12,6 +12,9 @@ import type { Hub } from './hub.ts'
 
 const TOKEN_WARNING_MS = 60_000
 const HEARTBEATS_MISSED_MAX = 2
+/** Longer than any question over NATS waits for its answer. */
+const ANSWER_WITHIN_MS = 6_000
+const CLOSE_WITHIN_MS = 1_000
 /** Frames that may come while a client is being let in. */
 const EARLY_FRAMES_MAX = 64
 
@@ -51,7 +54,7 @@ export class Sockets {
   accept(ws: WebSocket, credential: (() => Promise<string>) | undefined): void {
     const { hub, log } = this.#services
     const connection = new Connection(ws, hub.turn, err => log.error({ err, connection_id: connection.id }, 'a frame failed'))
-    const session = new Session(this.#services, connection)
+    const session = new Session(this.#services, connection, this)
     this.#connections.add(connection)
     ws.on('message', (data, isBinary) => session.onMessage(data, isBinary))
     ws.on('pong', () => {
@@ -83,18 +86,24 @@ export class Sockets {
     }
   }
 
-  /** Tells every client to come back, each after a delay of its own, and closes. */
-  close(): void {
+  /**
+   * Tells every client to come back, each after a delay of its own; answers what is in hand, then closes. What they ask
+   * from here on is refused, to be asked elsewhere.
+   */
+  async close(): Promise<void> {
     this.isClosing = true
     clearInterval(this.#timer)
     for (const connection of this.#connections) {
       connection.send({ type: 'reconnect', delay_ms: Math.floor(Math.random() * RECONNECT_MAX_JITTER_MS) })
-      connection.close('restart')
     }
+    await this.#within(ANSWER_WITHIN_MS, () => ![...this.#connections].some(connection => connection.inHand > 0))
+    for (const connection of this.#connections) connection.close('restart')
+    await this.#within(CLOSE_WITHIN_MS, () => this.#connections.size === 0)
+    for (const connection of this.#connections) connection.terminate()
   }
 
-  terminate(): void {
-    for (const connection of this.#connections) connection.terminate()
+  async #within(ms: number, isDone: () => boolean): Promise<void> {
+    for (const until = Date.now() + ms; !isDone() && Date.now() < until; ) await new Promise(resolve => setTimeout(resolve, 10))
   }
 }
 
@@ -113,13 +122,15 @@ function beat(connection: Connection): void {
 class Session {
   readonly #services: Services
   readonly #connection: Connection
+  readonly #sockets: Sockets
   #state: State
   readonly #frames = new FrameBudget()
   readonly #malformed = new MalformedBudget()
 
-  constructor(services: Services, connection: Connection) {
+  constructor(services: Services, connection: Connection, sockets: Sockets) {
     this.#services = services
     this.#connection = connection
+    this.#sockets = sockets
     this.#state = { phase: 'unknown', deadline: setTimeout(() => connection.close('unauthenticated'), AUTH_WITHIN_MS) }
   }
 
@@ -217,6 +228,8 @@ class Session {
     const frame = parseJson(text)
     if (typeof frame !== 'object' || frame === null || Array.isArray(frame)) throw new AppError('invalid_frame', 'a frame is a JSON object')
     const { type } = frame as { type?: unknown }
+    if (this.#sockets.isClosing)
+      return refuse(this.#connection, idOf(frame), new AppError('unavailable', 'the gateway is restarting; ask again elsewhere'))
     try {
       if (typeof type !== 'string') throw new AppError('invalid_frame', 'a frame has a type')
       if (type === 'auth') this.#renew(frame)

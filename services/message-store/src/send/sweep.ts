@@ -21,11 +21,19 @@ export class Sweeper {
   readonly #db: Database<Tables>
   readonly #publisher: Publisher
   readonly #log: FastifyBaseLogger
+  readonly #ensureStreams: () => Promise<void>
   readonly #onSwept: (count: number) => void
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> = Promise.resolve()
 
-  constructor(db: Database<Tables>, publisher: Publisher, log: FastifyBaseLogger, onSwept: (count: number) => void) {
+  constructor(
+    db: Database<Tables>,
+    publisher: Publisher,
+    log: FastifyBaseLogger,
+    ensureStreams: () => Promise<void>,
+    onSwept: (count: number) => void
+  ) {
+    this.#ensureStreams = ensureStreams
     this.#db = db
     this.#publisher = publisher
     this.#log = log
@@ -55,11 +63,12 @@ export class Sweeper {
     const claimed = await this.#db.query(db =>
       claimBatches(db, { before: new Date(now - LEFT_BEHIND_AFTER_MS).toISOString(), at: new Date(now).toISOString(), limit: CLAIM_MAX })
     )
+    if (claimed.length === 0) return
+    // The stream itself may be what is missing.
+    await this.#ensureStreams()
     for (const batch of claimed) await this.#db.transaction(db => this.#republish(db, batch), { snapshot: true })
-    if (claimed.length > 0) {
-      this.#log.warn({ batches: claimed.length }, 'published what was left behind')
-      this.#onSwept(claimed.length)
-    }
+    this.#log.warn({ batches: claimed.length }, 'published what was left behind')
+    this.#onSwept(claimed.length)
   }
 
   async #republish(db: Kysely<Tables>, batch: OutboxBatch): Promise<void> {
