@@ -62,11 +62,13 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   const door = await createDoor(config, log)
   const route = createRoutes(door, { tokens, directory })
   await socketRoute(door, { config, sockets, tickets })
-  people(route, bus, { demo: config.DEMO === '1' })
+  // Without a secret there is nothing to sign the demo's tokens with.
+  const isDemo = config.DEMO === '1' && config.JWT_SECRET_KEY !== ''
+  people(route, bus, { demo: isDemo })
   conversations(route, bus)
   messages(route, bus, sends)
   live(route, bus, tickets)
-  if (config.DEMO === '1' && config.JWT_SECRET_KEY !== '') demo(route, bus, config)
+  if (isDemo) demo(route, bus, config)
   healthRoutes(door, health)
   docs(door)
   await web(door, config.WEB_ROOT)

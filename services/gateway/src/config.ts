@@ -13,7 +13,7 @@ export const Config = Type.Object({
   JWT_JWKS_URL: Type.String({ default: '', pattern: '^(https?://.*)?$', description: 'Key set of RS256, ES256 and EdDSA tokens.' }),
   JWT_ISSUER: Type.String({ default: '', description: '`iss` that a token must have, where set.' }),
   JWT_AUDIENCE: Type.String({ default: '', description: '`aud` that a token must have, where set.' }),
-  ALLOWED_ORIGINS: List('Origins that may open the socket and use CORS, besides the page’s own; separated by commas.'),
+  ALLOWED_ORIGINS: List('Origins that may open the socket and use CORS, besides the own one of the page; separated by commas.'),
   FRONTEND_ORIGIN: List('One more such origin.'),
   TRUSTED_PROXIES: List('Addresses or networks whose X-Forwarded-For is believed; separated by commas.'),
   DEMO: Type.Union([Type.Literal('0'), Type.Literal('1')], {
