@@ -35,7 +35,7 @@ function page(): string {
         .map(route => [
           `<b class="${route.method.toLowerCase()}">${route.method}</b>`,
           code(route.path),
-          escaped(route.summary),
+          `${escaped(route.summary)}${route.public ? ' <i>Open.</i>' : ''}`,
           route.errors.map(code).join(' ')
         ])
       return `<h3>${escaped(tag)}</h3>${table(['', 'path', 'what it does', 'errors of its own'], rows)}`
@@ -72,7 +72,7 @@ function page(): string {
 <title>Parley: the interface</title><link rel="stylesheet" href="docs.css"></head><body><main>
 <h1>Parley: the interface</h1>
 <p>REST and one WebSocket, both under <code>/api/v1</code>. For tools: <a href="openapi.json">OpenAPI 3.1</a>, <a href="asyncapi.json">AsyncAPI 3.0</a>.
-Every call but those marked by nature public takes <code>Authorization: Bearer &lt;token&gt;</code>. Every answer has <code>x-request-id</code>.</p>
+Calls take <code>Authorization: Bearer &lt;token&gt;</code>, but for those marked as open. Every answer has <code>x-request-id</code>.</p>
 <h2>REST</h2>${calls}
 <h2>WebSocket <code>GET /api/v1/ws</code></h2>
 <p>Authenticate by header, <code>?ticket=</code>, <code>?token=</code> or a first frame <code>auth</code> within 5 s. A frame may carry <code>id</code>; its one <code>ack</code> or <code>error</code> carries the same.</p>

@@ -3,7 +3,7 @@ import type { Bus } from '@parley/nats-kit'
 import type { Routes } from '../call.ts'
 import { HEARTBEAT_INTERVAL_MS, LIMITS, RECONNECT_MAX_JITTER_MS } from '../limits.ts'
 
-const LISTED = 50
+const LISTED = 20
 
 export function people(route: Routes, bus: Bus, { demo }: { demo: boolean }): void {
   route(ROUTES.config, async () => ({
