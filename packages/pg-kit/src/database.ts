@@ -113,7 +113,9 @@ export class Database<DB> {
       const begun = Promise.all([client.query(snapshot ? SNAPSHOT : 'begin'), prepare?.(client)])
       begun.catch(() => {})
       const result = await work(kyselyOn<DB>(client))
-      await Promise.all([begun, client.query('commit')])
+      const [, { command }] = await Promise.all([begun, client.query('commit')])
+      // The commit of a transaction that has failed is answered by a rollback, as if that were a success.
+      if (command !== 'COMMIT') throw new Error('the transaction had failed before its commit: nothing of it is kept')
       return result
     } catch (error) {
       failure = error
