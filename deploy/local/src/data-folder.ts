@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, existsSync, openSync } from 'node:fs'
-import { chmod, copyFile, link, mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { access, chmod, constants, copyFile, link, mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Refusal } from './settings.ts'
@@ -32,7 +32,10 @@ export class DataFolder {
    */
   static async open(path: string): Promise<DataFolder> {
     try {
-      for (const folder of ['run', 'logs']) await mkdir(join(path, folder), { recursive: true, mode: 0o700 })
+      for (const folder of ['run', 'logs']) {
+        await mkdir(join(path, folder), { recursive: true, mode: 0o700 })
+        await access(join(path, folder), constants.W_OK)
+      }
     } catch (error) {
       throw new Refusal(`the data folder ${path} cannot be used (${(error as Error).message}): set PARLEY_DATA_DIR to another`)
     }
