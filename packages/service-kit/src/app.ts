@@ -1,5 +1,6 @@
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { pino } from 'pino'
+import manifest from '../package.json' with { type: 'json' }
 import { Metrics } from './metrics.ts'
 
 /** A dependency as readiness sees it: one that is not `needed` may be away without making the service unready. */
@@ -52,7 +53,11 @@ const REDACT = ['req.headers.authorization', 'headers.authorization', 'token', '
  * are registered. What is registered first closes last.
  */
 export function createApp(service: string, { level, instance }: { level: string; instance: string }): FastifyInstance {
-  const logger = pino({ level, base: { service, ...(instance && { instance }), pid: process.pid }, redact: REDACT })
+  const logger = pino({
+    level,
+    base: { service, version: manifest.version, ...(instance && { instance }), pid: process.pid },
+    redact: REDACT
+  })
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),

@@ -119,7 +119,8 @@ export class Batch {
     if (frames.size > 0) this.#publisher.publishConversations(id, frames)
 
     const refused = batch.filter((_, index) => !stored.has(index + 1))
-    if (refused.length > 0) await this.#refuse(refused)
+    // Not a failure of the batch, which is committed: it must not go in again.
+    if (refused.length > 0) await this.#refuse(refused).catch(error => refuseAll(refused, error))
   }
 
   async #answerStanding(batch: Folded[]): Promise<Folded[]> {
