@@ -2,6 +2,8 @@ import { call, type TokenSource } from './rest.ts'
 import type { Changes, Conversation, Me, Message, MessagesPage, User } from './types.ts'
 
 const PAGE = 50
+// A page that is scrolled to is larger than the one waited for.
+const SCROLLED_PAGE = 100
 
 /** Where a page of history begins: at the newest, or beside a seq. */
 export type From = { before: number } | { after: number } | { around: number } | undefined
@@ -17,7 +19,10 @@ export function createApi(tokens: TokenSource) {
       }),
     conversation: (id: string) => call<Conversation>('GET', `/conversations/${id}`, { tokens }),
     messages: (id: string, from: From) =>
-      call<MessagesPage>('GET', `/conversations/${id}/messages`, { tokens, query: { limit: PAGE, ...from } }),
+      call<MessagesPage>('GET', `/conversations/${id}/messages`, {
+        tokens,
+        query: { limit: from && !('around' in from) ? SCROLLED_PAGE : PAGE, ...from }
+      }),
     changes: (id: string, since: number) => call<Changes>('GET', `/conversations/${id}/changes`, { tokens, query: { since, limit: 200 } }),
     editMessage: (id: string, content: string) => call<Message>('PATCH', `/messages/${id}`, { tokens, body: { content } }),
     deleteMessage: (id: string) => call<{ version: number }>('DELETE', `/messages/${id}`, { tokens }),
