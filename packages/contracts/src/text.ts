@@ -38,10 +38,15 @@ export function cleanContent(content: string, max = CONTENT_MAX): string {
   return clean
 }
 
-/** Cleans a one-line name (a person, a title): no line breaks, no direction overrides, at most `max` code points. */
+/**
+ * Cleans a one-line name (a person, a title): no line breaks, no direction overrides, cut between characters to at most
+ * `max` UTF-16 units, as `maxLength` in the contracts counts them. Counted otherwise, what was cut here is refused there.
+ */
 export function cleanName(name: string, field: string, max: number): string {
   const clean = cleanText(name, field).replace(OVERRIDES, '').replace(/\s+/gu, ' ').trim()
-  return clean.length > max ? Array.from(clean).slice(0, max).join('') : clean
+  if (clean.length <= max) return clean
+  const cut = clean.slice(0, max)
+  return (cut.isWellFormed() ? cut : cut.slice(0, -1)).trim()
 }
 
 function codePoints(text: string): number {

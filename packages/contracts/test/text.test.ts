@@ -56,7 +56,8 @@ t.test('a content of which nothing can be seen is empty', async t => {
 
 t.test('a name is one line without direction overrides, cut between characters', async t => {
   t.equal(cleanName(' Ada\n\u202eLove\u2066lace\u200f\t 1 ', 'title', 100), 'Ada Lovelace 1')
-  t.equal(cleanName('😀😀😀', 'title', 2), '😀😀')
+  t.equal(cleanName('😀😀😀', 'title', 5), '😀😀', 'at most as many units as maxLength allows')
+  t.equal(cleanName('one two', 'title', 4), 'one')
   t.equal(cleanContent('\u202eabc'), '\u202eabc', 'a content keeps them')
 })
 
