@@ -11,6 +11,7 @@ export interface Identity {
 
 type Claims = Record<string, unknown>
 
+const COMPACT = /^([\w-]+)\.([\w-]+)\.([\w-]+)$/
 const ASYMMETRIC = ['RS256', 'ES256', 'EdDSA']
 const CLOCK_TOLERANCE_S = 30
 const ROLES = ['member', 'moderator', 'admin', 'service'] as const
@@ -40,8 +41,9 @@ export class Tokens {
   /** @throws AppError unauthenticated, token_expired; unavailable where the key set cannot be read */
   async verify(token: string): Promise<Identity> {
     if (token.length > TOKEN_MAX) throw invalid('the token is too long')
-    const [head, body, signature, ...more] = token.split('.')
-    if (!head || !body || !signature || more.length > 0) throw invalid('the token is no JWT')
+    // Decoding passes over foreign characters: without this a token had many spellings.
+    const [, head, body, signature] = COMPACT.exec(token) ?? []
+    if (!head || !body || !signature) throw invalid('the token is no JWT')
     const header = decode(head)
     // The algorithm decides between two fixed ways; a secret is never a public key, nor the other way round.
     const claims = header.alg === 'HS256' ? this.#verifySecret(header, head, body, signature) : await this.#verifyKeySet(header, token)
@@ -92,14 +94,16 @@ export class Tokens {
 
 function toProfile(claims: Claims): Profile {
   const sub = required(claims, 'sub')
+  const id = toUuid(sub)
+  required(claims, 'name')
   const role = claims.role ?? 'member'
   if (!ROLES.some(known => known === role)) throw invalid('role is not known')
   return {
-    id: toUuid(sub),
+    id,
     org_id: toUuid(required(claims, 'org_id')),
     org_name: optional(claims, 'org_name', NAME_MAX),
     username: optional(claims, 'username', NAME_MAX),
-    display_name: cleanName(required(claims, 'name'), 'name', NAME_MAX) || sub.slice(0, NAME_MAX),
+    display_name: optional(claims, 'name', NAME_MAX) ?? clean(sub, 'sub', NAME_MAX) ?? id,
     title: optional(claims, 'title', NAME_MAX),
     department: optional(claims, 'department', NAME_MAX),
     avatar_url: optional(claims, 'avatar_url', 2_000),
@@ -108,10 +112,12 @@ function toProfile(claims: Claims): Profile {
   }
 }
 
+/** As it stands: an id that was cleaned could become someone else's. */
 function required(claims: Claims, name: string): string {
   const value = claims[name]
   if (typeof value !== 'string' || value.trim() === '' || value.length > 1_000) throw invalid(`${name} is missing`)
-  return clean(value, name, 1_000) ?? ''
+  clean(value, name, 1_000)
+  return value
 }
 
 function optional(claims: Claims, name: string, max: number): string | null {
