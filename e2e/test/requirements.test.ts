@@ -1,4 +1,4 @@
-import { existsSync, globSync, readFileSync } from 'node:fs'
+import { globSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { frames, ROUTES } from '@parley/contracts'
@@ -22,7 +22,7 @@ interface Row {
   proofs: string[]
 }
 
-const cellsOf = (line: string): string[] => line.slice(1, -1).split('|').map(cell => cell.trim()) // biome-ignore format: one step after the other
+const cellsOf = (line: string): string[] => Array.from(line.slice(1, -1).split('|'), cell => cell.trim())
 const quoted = (cell: string): string[] => [...cell.matchAll(/`([^`]+)`/g)].map(([, text]) => text!)
 
 function toRow(line: string): Row {
@@ -53,7 +53,8 @@ const KNOWN = new Set([
   ...[...frames.values()].map(({ type }) => type)
 ])
 
-const isFile = (path: string): boolean => /^[\w@./-]+\.\w+$/.test(path) && !path.includes('..') && existsSync(join(ROOT, path))
+const isFile = (path: string): boolean =>
+  !path.startsWith('/') && !path.includes('..') && statSync(join(ROOT, path), { throwIfNoEntry: false })?.isFile() === true
 
 /** What is wrong with a page of requirements, a sentence each; nothing where it is in order. */
 function faultsOf(page: string): string[] {
