@@ -8,6 +8,10 @@ import type { Scope } from './scope.ts'
 import { temporaryFolder } from './servers.ts'
 
 const SERVICES = fileURLToPath(new URL('../../../services', import.meta.url))
+
+/** As `NODE_OPTIONS` of a message-store: it dies right after its first commit of messages, before anything is published. */
+export const DIES_AFTER_COMMIT = `--import=${new URL('die-after-commit.ts', import.meta.url).href}`
+
 const START_MS = 20_000
 /** Above what a service allows itself to stop in. */
 const STOP_MS = 12_000
