@@ -4,7 +4,7 @@ import { type Person, type Platform, person, type Scope, startPlatform } from '@
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
 import { launchBrowser } from './browser.ts'
 
-const WEB_ROOT = fileURLToPath(new URL('../../packages/web/dist', import.meta.url))
+export const WEB_ROOT = fileURLToPath(new URL('../../packages/web/dist', import.meta.url))
 
 const TIMEOUT_MS = 8_000
 
@@ -21,10 +21,18 @@ export async function startWeb<const N extends readonly string[]>(t: Scope, ...n
 
 interface WindowOptions extends BrowserContextOptions {
   path?: string
+  /** What is done to the page before it is opened. */
+  prepare?: (page: Page) => Promise<unknown>
 }
 
 /** A window of somebody's own, signed in. What the page says against its own policy, or throws, fails the test. */
-async function openWindow(t: Scope, platform: Platform, browser: Browser, { name }: Person, { path = '/', ...options }: WindowOptions) {
+async function openWindow(
+  t: Scope,
+  platform: Platform,
+  browser: Browser,
+  { name }: Person,
+  { path = '/', prepare, ...options }: WindowOptions
+) {
   const context = await browser.newContext({ locale: 'en-GB', timezoneId: 'Asia/Seoul', ...options })
   const page = await context.newPage()
   const wrong: string[] = []
@@ -41,6 +49,7 @@ async function openWindow(t: Scope, platform: Platform, browser: Browser, { name
     await context.close()
     if (wrong.length > 0) throw new Error(`the window of ${name} had errors:\n${wrong.join('\n')}`)
   })
+  await prepare?.(page)
   await page.goto(`${platform.urls[0]}${path}`)
   await page.getByRole('button', { name }).click()
   return {

@@ -87,3 +87,37 @@ t.test('a message that was not sent when the page was reloaded is sent afterward
   t.same(await textsIn(a.page), ['first', 'kept over a reload'])
   t.equal(await a.composer.inputValue(), 'a draft')
 })
+
+t.test('a message whose answer is lost on the way is stored once and shown once', async t => {
+  const { platform, people, open } = await startWeb(t, 'Ada Adams', 'Ben Brown')
+  const [ada, ben] = people
+  const { body: direct } = await platform.client(ada).post(`/conversations/dm/${ben.id}`)
+  let sent = 0
+  const a = await open(ada, {
+    path: `/messages/${direct.id}`,
+    prepare: page =>
+      page.routeWebSocket(/\/api\/v1\/ws/, socket => {
+        const server = socket.connectToServer()
+        let deaf = false
+        socket.onMessage(message => {
+          // The first attempt reaches the server, and nothing that it says after that comes back.
+          if (String(message).includes('send_message') && sent++ === 0) {
+            deaf = true
+            setTimeout(() => void socket.close({ code: 1006 }).catch(() => server.close()), 500)
+          }
+          server.send(message)
+        })
+        server.onMessage(message => {
+          if (!deaf) socket.send(message)
+        })
+      })
+  })
+  await a.message(/./).or(a.page.getByText('Say hello')).first().waitFor()
+
+  await a.say('only once')
+
+  await a.message('only once').getByText('Sent').waitFor({ state: 'attached' })
+  t.equal(sent, 1, 'what was missed told of it before it was sent again')
+  t.same(await textsIn(a.page), ['only once'])
+  t.equal((await platform.client(ben).get(`/conversations/${direct.id}`)).body.last_seq, 1)
+})

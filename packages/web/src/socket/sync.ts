@@ -9,6 +9,7 @@ type Stores = { messaging: ReturnType<typeof useMessagingStore>; outbox: ReturnT
 
 /** Past this many missed changes the newest page is fetched anew instead of each change. */
 const HOLE_MAX = 1_000
+const RACE_MS = 1_000
 
 export type Sync = ReturnType<typeof createSync>
 
@@ -16,6 +17,10 @@ export type Sync = ReturnType<typeof createSync>
 export function createSync(api: Api, { messaging, outbox }: Stores) {
   const filling = new Map<string, Promise<void>>()
   const fetching = new Map<string, Promise<void>>()
+  /** When a count was told, and when one was made here, of each conversation. */
+  const told = new Map<string, number>()
+  const counted = new Map<string, number>()
+  const rechecks = new Set<string>()
   /** Frames of conversations that the first list has yet to bring. */
   let early: ServerFrame[] | undefined
 
@@ -36,6 +41,8 @@ export function createSync(api: Api, { messaging, outbox }: Stores) {
         break
       case 'unread':
         messaging.setUnread(frame.conversation_id, frame.unread_count)
+        told.set(frame.conversation_id, Date.now())
+        recheck(frame.conversation_id)
         break
       case 'participant_removed':
         if (frame.participant.user_id === messaging.me) messaging.remove(frame.conversation_id)
@@ -67,12 +74,27 @@ export function createSync(api: Api, { messaging, outbox }: Stores) {
     if ('message' in frame) {
       settle(frame.message)
       messaging.receive(frame.message)
+      counted.set(conversation_id, Date.now())
+      recheck(conversation_id)
     } else if ('participant' in frame) {
       messaging.putParticipant(conversation_id, version, frame.participant, frame.type !== 'participant_removed')
     } else {
       messaging.putShared({ ...frame.conversation, id: conversation_id, version })
     }
     if (!messaging.advance(conversation_id, version)) void fillHole(conversation_id)
+  }
+
+  /**
+   * A count told by another device and a message that comes at the same time travel separate ways, so either may
+   * include the other or not. Then the server is asked, once it is quiet.
+   */
+  function recheck(id: string): void {
+    if (Math.abs((told.get(id) ?? 0) - (counted.get(id) ?? Number.POSITIVE_INFINITY)) > RACE_MS || rechecks.has(id)) return
+    rechecks.add(id)
+    setTimeout(() => {
+      rechecks.delete(id)
+      void fetchConversation(id)
+    }, RACE_MS)
   }
 
   function settle(message: { sender_id: string; client_message_id: string | null }): void {

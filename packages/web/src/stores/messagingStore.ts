@@ -75,9 +75,7 @@ export const useMessagingStore = defineStore('messaging', () => {
   function setUnread(conversationId: string, unreadCount: number, version?: number): void {
     const known = conversations.get(conversationId)
     if (version !== undefined) countedAt.set(conversationId, Math.max(version, countedAt.get(conversationId) ?? 0))
-    if (!known || known.unread_count === unreadCount) return
-    const my = unreadCount === 0 ? { ...known.my, last_read_seq: known.last_seq } : known.my
-    conversations.set(conversationId, { ...known, my, unread_count: unreadCount })
+    if (known && known.unread_count !== unreadCount) conversations.set(conversationId, { ...known, unread_count: unreadCount })
   }
 
   /** Moves a read position forward, never back. Mine also decides what is unread. */
