@@ -66,13 +66,12 @@ export class Tokens {
     if (known && known.until > Date.now()) return known.claims
     try {
       // Times, issuer and audience are checked below, for both kinds alike.
-      const { payload } = await jwtVerify(token, this.#keys, { algorithms: ASYMMETRIC, clockTolerance: 1e9 })
+      const { payload } = await jwtVerify(token, this.#keys, { algorithms: ASYMMETRIC, clockTolerance: 1e12 })
       if (this.#cache.size >= CACHE_MAX) this.#cache.delete(this.#cache.keys().next().value!)
       this.#cache.set(key, { claims: payload, until: Date.now() + CACHE_MS })
       return payload
     } catch (cause) {
-      if (cause instanceof errors.JWKSTimeout || cause instanceof TypeError)
-        throw new AppError('unavailable', 'the key set cannot be read', { cause })
+      if (isKeySetAway(cause)) throw new AppError('unavailable', 'the key set cannot be read', { cause })
       throw invalid('the signature does not fit', cause)
     }
   }
@@ -90,6 +89,12 @@ export class Tokens {
       throw invalid('aud is not the one expected')
     return { profile: toProfile(claims), expires_at: exp * 1_000 }
   }
+}
+
+/** The key set and not the token is at fault: no connection, no answer in time, another status than 200, no key set in it. */
+function isKeySetAway(cause: unknown): boolean {
+  if (cause instanceof TypeError || cause instanceof errors.JWKSTimeout || cause instanceof errors.JWKSInvalid) return true
+  return cause instanceof errors.JOSEError && cause.code === errors.JOSEError.code
 }
 
 function toProfile(claims: Claims): Profile {
