@@ -1,10 +1,13 @@
-import type { Changes, Participant, SharedConversation } from '@parley/contracts'
+import { type Changes, type Message, PARTICIPANTS_MAX, type Participant, type SharedConversation } from '@parley/contracts'
 import type { Kysely } from '@parley/pg-kit'
 import type { Tables } from './db.ts'
-import { type MessageRow, toMessage } from './message.ts'
+import { toMessage } from './message.ts'
 import { changedConversations, changedMessages, changedParticipants } from './queries/conversations.ts'
 
 export const CHANGES_MAX = 500
+
+/** Those of one conversation are not cut, and always fit. */
+const CHANGED_PARTICIPANTS_MAX = 2 * PARTICIPANTS_MAX
 
 export interface Since {
   conversation_id: string
@@ -28,43 +31,42 @@ export async function collectChanges(
   if (wanted.length === 0) return { changes: [], complete: true }
   const since = new Map(wanted.map(w => [w.conversation_id, w.since]))
   const messages = groupBy(await changedMessages(db, since, limit + 1))
-  const participants = groupBy(await changedParticipants(db, since, limit))
+  const people = await changedParticipants(db, since, CHANGED_PARTICIPANTS_MAX)
+  const participants = groupBy(people)
+  const firstWithoutAll = people.length === CHANGED_PARTICIPANTS_MAX ? people.at(-1)?.conversation_id : undefined
   const shared = new Map((await changedConversations(db, since)).map(c => [c.id, c]))
 
   const changes: Changes[] = []
   let count = 0
   let bytes = 0
   for (const { conversation_id, since, version } of wanted) {
-    if (count >= limit || bytes >= maxBytes) return { changes, complete: false }
+    if (count >= limit || bytes >= maxBytes || conversation_id === firstWithoutAll) return { changes, complete: false }
     const rows = messages.get(conversation_id) ?? []
-    let taken = 0
-    while (taken < rows.length && count < limit && bytes < maxBytes) {
-      bytes += Buffer.byteLength(rows[taken]!.content) + MESSAGE_OVERHEAD_BYTES
-      taken++
+    const changed = participants.get(conversation_id) ?? []
+    bytes += bytesOf(changed)
+    const taken: Message[] = []
+    // One at least, or whoever asks again with what they then hold would ask the same for ever.
+    while (taken.length < rows.length && count < limit && (taken.length === 0 || bytes < maxBytes)) {
+      const message = toMessage(rows[taken.length]!)
+      bytes += bytesOf(message)
+      taken.push(message)
       count++
     }
-    const isCut = taken < rows.length
-    const upTo = isCut ? rows[taken - 1]!.version : version
-    changes.push(
-      toChanges(
-        { conversation_id, since, version: upTo, isCut },
-        rows.slice(0, taken),
-        participants.get(conversation_id),
-        shared.get(conversation_id)
-      )
-    )
+    const isCut = taken.length < rows.length
+    const upTo = isCut ? taken.at(-1)!.version : version
+    changes.push(toChanges({ conversation_id, since, version: upTo, isCut }, taken, changed, shared.get(conversation_id)))
     if (isCut) return { changes, complete: false }
   }
   return { changes, complete: true }
 }
 
-/** What a message weighs beside its content, as JSON. */
-const MESSAGE_OVERHEAD_BYTES = 900
+/** As JSON: a content of quotation marks is twice as long there, and metadata may be longer than any content. */
+const bytesOf = (value: object): number => Buffer.byteLength(JSON.stringify(value))
 
 function toChanges(
   { conversation_id, since, version, isCut }: { conversation_id: string; since: number; version: number; isCut: boolean },
-  rows: readonly MessageRow[],
-  participants: readonly (Participant & { conversation_id: string; version: number })[] = [],
+  messages: Message[],
+  participants: readonly (Participant & { conversation_id: string; version: number })[],
   conversation: SharedConversation | undefined
 ): Changes {
   return {
@@ -72,7 +74,7 @@ function toChanges(
     from_version: since,
     version,
     has_more: isCut,
-    messages: rows.map(toMessage).sort((a, b) => a.version - b.version),
+    messages,
     participants: participants.filter(p => p.version <= version).map(({ conversation_id: _, version: __, ...participant }) => participant),
     ...(conversation && { conversation })
   }
