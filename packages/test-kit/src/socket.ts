@@ -38,10 +38,11 @@ export class Socket {
   constructor(socket: WebSocket) {
     this.#socket = socket
     let status: number | undefined
-    socket.on('unexpected-response', (request, response) => {
+    socket.on('unexpected-response', (_, response) => {
       status = response.statusCode
       response.resume()
-      request.destroy()
+      // Ends the attempt, and with it the socket: with a listener the library leaves both to us.
+      socket.terminate()
     })
     socket.on('error', () => {})
     this.opened = new Promise(resolve => socket.once('open', () => resolve()))
