@@ -156,6 +156,16 @@ export function refuse(connection: Connection, id: string | undefined, error: un
   if (known !== error) connection.onFault(error)
 }
 
+/** The id of a frame that was refused before anyone looked into it: its answer carries it all the same. */
+export function idIn(text: string): string | undefined {
+  try {
+    const frame: unknown = JSON.parse(text)
+    return typeof frame === 'object' && frame !== null ? idOf(frame) : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** The id of a frame that may not fit its contract. */
 export function idOf(frame: object): string | undefined {
   const { id } = frame as { id?: unknown }

@@ -6,7 +6,7 @@ import type { Directory } from '../directory.ts'
 import { AUTH_WITHIN_MS, HEARTBEAT_INTERVAL_MS, LIMITS, RECONNECT_MAX_JITTER_MS, SOCKETS_PER_USER_MAX } from '../limits.ts'
 import type { Tokens } from '../tokens.ts'
 import { FrameBudget, MalformedBudget } from './budgets.ts'
-import { type Commands, idOf, refuse, runCommand } from './commands.ts'
+import { type Commands, idIn, idOf, refuse, runCommand } from './commands.ts'
 import { Connection } from './connection.ts'
 import type { Hub } from './hub.ts'
 
@@ -148,18 +148,14 @@ class Session {
     if (!connection.isOpen) return
     if (!this.#frames.take()) return connection.close('policy')
     const state = this.#state
-    try {
-      if (isBinary) throw new AppError('invalid_frame', 'frames are text')
-      const text = (data as Buffer).toString()
-      if (state.phase === 'entering') {
-        if (state.early.push(text) > EARLY_FRAMES_MAX) connection.close('policy')
-      } else if (state.phase === 'unknown') {
-        this.#authenticate(text)
-      } else {
-        this.#run(text)
-      }
-    } catch (error) {
-      this.#onBadFrame(error, undefined)
+    // A binary frame says nothing, in whichever phase it comes.
+    const text = isBinary ? '' : (data as Buffer).toString()
+    if (state.phase === 'entering') {
+      if (state.early.push(text) > EARLY_FRAMES_MAX) connection.close('policy')
+    } else if (state.phase === 'unknown') {
+      this.#authenticate(text)
+    } else {
+      this.#run(text)
     }
   }
 
@@ -205,7 +201,7 @@ class Session {
       })
       open()
       this.#state = { phase: 'open' }
-      for (const text of early) this.#runGuarded(text)
+      for (const text of early) this.#run(text)
     } catch (error) {
       if (error instanceof AppError && error.code === 'token_expired') connection.close('token_expired')
       else if (error instanceof AppError && error.status === 401) connection.close('unauthenticated')
@@ -216,26 +212,20 @@ class Session {
     }
   }
 
-  #runGuarded(text: string): void {
-    try {
-      this.#run(text)
-    } catch (error) {
-      this.#onBadFrame(error, undefined)
-    }
-  }
-
+  /** Answers a frame, whatever it is; never throws. */
   #run(text: string): void {
-    const frame = parseJson(text)
-    if (typeof frame !== 'object' || frame === null || Array.isArray(frame)) throw new AppError('invalid_frame', 'a frame is a JSON object')
-    const { type } = frame as { type?: unknown }
-    if (this.#sockets.isClosing)
-      return refuse(this.#connection, idOf(frame), new AppError('unavailable', 'the gateway is restarting; ask again elsewhere'))
     try {
+      const frame = parseJson(text)
+      if (typeof frame !== 'object' || frame === null || Array.isArray(frame))
+        throw new AppError('invalid_frame', 'a frame is a JSON object')
+      if (this.#sockets.isClosing)
+        return refuse(this.#connection, idOf(frame), new AppError('unavailable', 'the gateway is restarting; ask again elsewhere'))
+      const { type } = frame as { type?: unknown }
       if (typeof type !== 'string') throw new AppError('invalid_frame', 'a frame has a type')
       if (type === 'auth') this.#renew(frame)
       else runCommand(this.#services.commands, this.#connection, type, frame)
     } catch (error) {
-      this.#onBadFrame(error, idOf(frame))
+      this.#onBadFrame(error, idIn(text))
     }
   }
 
@@ -257,7 +247,8 @@ class Session {
         })
       })
       .catch(error => {
-        if (error instanceof AppError && error.status === 401) connection.close('unauthenticated')
+        if (error instanceof AppError && error.code === 'token_expired') connection.close('token_expired')
+        else if (error instanceof AppError && error.status === 401) connection.close('unauthenticated')
         else refuse(connection, frame.id, error)
       })
   }
