@@ -1,5 +1,6 @@
 export * from './client.ts'
 export * from './database.ts'
+export * from './ledger.ts'
 export * from './leftovers.ts'
 export * from './people.ts'
 export * from './platform.ts'

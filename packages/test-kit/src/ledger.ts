@@ -1,0 +1,126 @@
+import type { Message } from '@parley/contracts'
+import type { Frame } from './socket.ts'
+
+interface Entry {
+  /** Up to here the client has everything. */
+  held: number
+  /** Up to here this connection has told everything, counted from its `ready`; undefined before it named the conversation. */
+  live: number | undefined
+  /** Where this connection began to tell. */
+  since: number
+  readonly messages: Map<string, Message>
+}
+
+const CHANGES = new Set([
+  'new_message',
+  'message_updated',
+  'message_deleted',
+  'participant_added',
+  'participant_updated',
+  'participant_removed',
+  'conversation_updated'
+])
+
+/**
+ * What a client holds that goes by the letter of the interface, and a strict look at each frame on its way in: on one
+ * connection versions only rise and none is passed over, nothing comes before `ready`, nothing comes of a conversation
+ * that was not named. Whatever breaks that is a sentence in `faults`.
+ */
+export class Ledger {
+  readonly faults: string[] = []
+  readonly #entries = new Map<string, Entry>()
+  #isReady = false
+
+  /** A new connection begins: what is held stays, what a connection has told begins anew. */
+  begin(): void {
+    this.#isReady = false
+    for (const entry of this.#entries.values()) entry.live = undefined
+  }
+
+  /** What a `resume` carries: for each conversation the version up to which nothing is missing. */
+  cursors(): Record<string, number> {
+    return Object.fromEntries([...this.#entries].map(([id, { held }]) => [id, held]))
+  }
+
+  held(conversation_id: string): number {
+    return this.#entries.get(conversation_id)?.held ?? 0
+  }
+
+  /** The messages of a conversation as the client shows them. */
+  messages(conversation_id: string): Message[] {
+    return [...(this.#entries.get(conversation_id)?.messages.values() ?? [])].sort((a, b) => a.seq - b.seq)
+  }
+
+  take(frame: Frame): void {
+    if (frame.type === 'ready') return this.#ready(frame)
+    if (!this.#isReady) return this.#fault(`${frame.type} came before ready`)
+    if (frame.type === 'conversation_added') this.#added(frame)
+    else if (frame.type === 'sync') this.#sync(frame)
+    else if (CHANGES.has(frame.type)) this.#change(frame)
+  }
+
+  #ready({ conversations }: Frame): void {
+    if (this.#isReady) this.#fault('ready came twice')
+    this.#isReady = true
+    for (const { id, version } of conversations) {
+      const entry = this.#entry(id)
+      if (version < entry.held) this.#fault(`${id}: ready says version ${version}, ${entry.held} was told before`)
+      entry.live = version
+      entry.since = version
+    }
+  }
+
+  #added({ conversation_id: id, conversation: { version } }: Frame): void {
+    const entry = this.#entry(id)
+    if (entry.live !== undefined) return this.#fault(`${id}: added, though it was named before`)
+    entry.live = version
+    entry.since = version
+    entry.held = Math.max(entry.held, version)
+  }
+
+  #change({ type, conversation_id: id, version, message }: Frame): void {
+    const entry = this.#entry(id)
+    if (entry.live === undefined) return this.#fault(`${id}: ${type} ${version} of a conversation that was not named`)
+    if (version <= entry.live) return this.#fault(`${id}: ${type} ${version} after ${entry.live}`)
+    if (version > entry.live + 1) this.#fault(`${id}: ${type} ${version} passes over what follows ${entry.live}`)
+    entry.live = version
+    join(entry)
+    if (message) this.#put(entry, message)
+  }
+
+  #sync({ conversation_id: id, from_version, version, messages }: Frame): void {
+    const entry = this.#entry(id)
+    const known = Math.max(entry.held, entry.live ?? 0)
+    if (from_version > known) this.#fault(`${id}: a sync from ${from_version}, though ${known} is the last that was told`)
+    if (version < from_version) this.#fault(`${id}: a sync from ${from_version} back to ${version}`)
+    for (const message of messages) this.#put(entry, message)
+    if (from_version <= entry.held) entry.held = Math.max(entry.held, version)
+    if (entry.live === undefined || from_version <= entry.live) entry.live = Math.max(entry.live ?? 0, version)
+    join(entry)
+  }
+
+  /** Put in place by id, and only over an older version. */
+  #put({ messages }: Entry, message: Message): void {
+    const known = messages.get(message.id)
+    if (known && known.seq !== message.seq) this.#fault(`${message.id} was at ${known.seq} and is at ${message.seq}`)
+    if (!known || message.version > known.version) messages.set(message.id, message)
+  }
+
+  #entry(id: string): Entry {
+    let entry = this.#entries.get(id)
+    if (!entry) {
+      entry = { held: 0, live: undefined, since: 0, messages: new Map() }
+      this.#entries.set(id, entry)
+    }
+    return entry
+  }
+
+  #fault(sentence: string): void {
+    this.faults.push(sentence)
+  }
+}
+
+/** Once the client holds all that was before this connection, it holds what the connection has told. */
+function join(entry: Entry): void {
+  if (entry.live !== undefined && entry.held >= entry.since) entry.held = Math.max(entry.held, entry.live)
+}
