@@ -125,19 +125,33 @@ export function runCommand(commands: Commands, connection: Connection, type: str
   check(known.contract.schema, frame, 'invalid_frame')
   if (connection.inHand >= IN_HAND_MAX)
     return refuse(connection, id, new AppError('rate_limited', 'too many questions at once', { retry_after_ms: 100 }))
-  void answer(known, connection, id, frame)
+  answer(known, connection, id, frame)
 }
 
-async function answer({ run }: Command, connection: Connection, id: string | undefined, frame: object): Promise<void> {
+function answer({ run }: Command, connection: Connection, id: string | undefined, frame: object): void {
+  try {
+    const result = run(connection, frame as never)
+    if (result instanceof Promise) void answerLater(connection, id, result)
+    else if (result) acknowledge(connection, id, result)
+  } catch (error) {
+    refuse(connection, id, error)
+  }
+}
+
+async function answerLater(connection: Connection, id: string | undefined, result: Promise<object | undefined>): Promise<void> {
   connection.inHand++
   try {
-    const result = await run(connection, frame as never)
-    if (result) connection.send({ type: 'ack', ...(id !== undefined && { id }), ...result })
+    const answer = await result
+    if (answer) acknowledge(connection, id, answer)
   } catch (error) {
     refuse(connection, id, error)
   } finally {
     connection.inHand--
   }
+}
+
+function acknowledge(connection: Connection, id: string | undefined, answer: object): void {
+  connection.send({ type: 'ack', ...(id !== undefined && { id }), ...answer })
 }
 
 /** Answers a frame with an error. What is no AppError is told without detail, and thrown on to be logged. */

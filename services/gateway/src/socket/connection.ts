@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { CLOSE, type CloseReason } from '@parley/contracts'
+import { CLOSE, type CloseReason, type ConversationAdded } from '@parley/contracts'
+import type { Static } from '@sinclair/typebox'
 import type { WebSocket } from 'ws'
 import type { Identity } from '../tokens.ts'
 import { textFrame } from './frame.ts'
@@ -10,7 +11,11 @@ import type { Gathering, Turn } from './turn.ts'
 
 /** What may wait for a slow reader; then it is closed, and resumes with nothing lost. */
 const BACKLOG_MAX_BYTES = 1024 * 1024
+const DRAINED_BYTES = 256 * 1024
 const OPEN = 1
+
+/** A message of a person's own subject: a conversation that came, or a moment as its finished frame. */
+export type PersonalMessage = { added: Static<typeof ConversationAdded> } | { moment: Buffer; origin: string | undefined }
 
 /** One socket of one person: what it follows, and what is on its way to it. */
 export class Connection implements Gathering {
@@ -25,10 +30,16 @@ export class Connection implements Gathering {
   readonly rooms = new Set<Room>()
   /** Holds live frames back while it is put in step; null, and so without cost, otherwise. */
   gate: Gate | null = null
+  /** `ready` is on its way: nothing may be told before it. */
+  isReady = false
+  /** What concerns this person and came before `ready`. */
+  early: PersonalMessage[] = []
   /** A pong or a frame came since the last heartbeat. */
   isAlive = true
   missedHeartbeats = 0
   wasWarned = false
+  /** Set until `ready` is on its way: nothing else may come before it. */
+  entering: Promise<void> | undefined
   /** Questions of this client that are not answered yet. */
   inHand = 0
 
@@ -70,6 +81,17 @@ export class Connection implements Gathering {
       this.#socket.cork()
       for (const frame of frames) this.#socket.write(frame)
       this.#socket.uncork()
+    }
+  }
+
+  /** Resolves once the client has taken most of what was sent, or is gone: who sends much waits for it in between. */
+  async drained(): Promise<void> {
+    await new Promise(resolve => setImmediate(resolve))
+    while (this.isOpen && !this.#socket.destroyed && this.#socket.writableLength > DRAINED_BYTES) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#socket.once('drain', resolve).once('close', resolve)
+      await promise
+      this.#socket.off('drain', resolve).off('close', resolve)
     }
   }
 

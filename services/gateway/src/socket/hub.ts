@@ -13,7 +13,7 @@ import type { Bus, Msg, Subscription } from '@parley/nats-kit'
 import type { Static } from '@sinclair/typebox'
 import type { FastifyBaseLogger } from 'fastify'
 import { Coalescer } from '../coalescer.ts'
-import type { Connection } from './connection.ts'
+import type { Connection, PersonalMessage } from './connection.ts'
 import { textFrame } from './frame.ts'
 import { Gate } from './gate.ts'
 import { Room, type RoomOwner } from './room.ts'
@@ -28,6 +28,8 @@ const HEADS_MAX = 1_000
 const HEADS_EVERY_MS = 30_000
 const HEAL_RETRY_MS = 500
 const EVENT = 'evt'.charCodeAt(1)
+/** What may come for a person while one of their sockets is let in. */
+const EARLY_MAX = 1_000
 
 interface Person {
   connections: Set<Connection>
@@ -83,6 +85,8 @@ export class Hub implements RoomOwner {
    */
   async follow(connection: Connection): Promise<{ state: LiveState; open: () => void }> {
     const { id: user_id, org_id } = connection.identity!.profile
+    const { promise, resolve: enter } = Promise.withResolvers<void>()
+    connection.entering = promise
     this.#followPerson(connection, user_id, org_id)
     await this.#bus.flush()
     let state = await this.#states.ask({ user_id, org_id })
@@ -100,11 +104,14 @@ export class Hub implements RoomOwner {
     return {
       state,
       open: () => {
+        connection.isReady = true
         for (const { id, version } of state.conversations) {
           const room = this.#rooms.get(id)
           if (room) gate.release(room, version)
         }
         gate.giveUp(joined.map(room => room.id))
+        connection.entering = undefined
+        enter()
       }
     }
   }
@@ -151,6 +158,8 @@ export class Hub implements RoomOwner {
           connection.send({ type: 'sync', ...changes })
           held.set(changes.conversation_id, changes.version)
         }
+        await connection.drained()
+        if (!connection.isOpen) return false
         for (const id of answer.removed) held.delete(id)
         for (const id of answer.reset) held.delete(id)
         if (!answer.has_more) return answer.reset.length === 0 && answer.removed.length === 0
@@ -170,7 +179,7 @@ export class Hub implements RoomOwner {
     let person = this.#people.get(key)
     if (!person) {
       const connections = new Set<Connection>()
-      const subscription = this.#bus.subscribe(`*.users.${org_id}.${user_id}`, message => void this.#onPersonal(connections, message))
+      const subscription = this.#bus.subscribe(`*.users.${org_id}.${user_id}`, message => this.#onPersonal(connections, message))
       person = { connections, subscription }
       this.#people.set(key, person)
     }
@@ -202,21 +211,29 @@ export class Hub implements RoomOwner {
     await Promise.all(fresh.map(async room => room.stand((await this.#heads.ask(room.id)) ?? 0)))
   }
 
-  async #onPersonal(connections: ReadonlySet<Connection>, { subject, data, headers }: Msg): Promise<void> {
-    if (subject.charCodeAt(1) !== EVENT) {
-      const origin = headers?.get(ORIGIN_HEADER)
-      const frame = textFrame(data)
-      for (const connection of connections) if (connection.id !== origin) connection.write(frame)
-      return
+  #onPersonal(connections: ReadonlySet<Connection>, { subject, data, headers }: Msg): void {
+    const message: PersonalMessage =
+      subject.charCodeAt(1) === EVENT
+        ? { added: JSON.parse(Buffer.from(data).toString()) }
+        : { moment: textFrame(data), origin: headers?.get(ORIGIN_HEADER) }
+    for (const connection of connections) {
+      if (connection.isReady) this.#tell(connection, message)
+      else if (connection.early.push(message) > EARLY_MAX) connection.close('overloaded')
     }
-    const event: Static<typeof ConversationAdded> = JSON.parse(Buffer.from(data).toString())
-    await Promise.all([...connections].map(connection => this.#add(connection, event))).catch(err =>
-      this.#log.warn({ err }, 'a new conversation was not followed')
-    )
+  }
+
+  #tell(connection: Connection, message: PersonalMessage): void {
+    if ('added' in message) {
+      this.#add(connection, message.added).catch(err => this.#log.warn({ err }, 'a new conversation was not followed'))
+    } else if (message.origin !== connection.id) {
+      connection.write(message.moment)
+    }
   }
 
   async #add(connection: Connection, event: Static<typeof ConversationAdded>): Promise<void> {
     const { conversation_id: id, conversation } = event
+    await connection.entering
+    if (!connection.isOpen) return
     if (this.roomOf(connection, id)) return
     const gate = Gate.of(connection)
     gate.hold(id)

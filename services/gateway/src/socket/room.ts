@@ -158,7 +158,8 @@ export class Room implements Gathering {
       if (connection.gate) connection.gate.pass(this.id, version, frame)
       else connection.write(frame)
     }
-    for (const moment of moments) connection.write(moment)
+    // Before `ready` a moment is worth nothing: what the client reads then is newer.
+    if (connection.isReady) for (const moment of moments) connection.write(moment)
   }
 
   close(): void {

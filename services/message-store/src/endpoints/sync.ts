@@ -8,10 +8,12 @@ import type { Store } from '../store.ts'
 
 /** How many conversations a client hears of at once that it did not know. */
 const ADDED_MAX = 50
+/** Small enough to reach a slow reader in steps that its socket's backlog has room for. */
+const ANSWER_MAX_BYTES = 512 * 1024
 
 /** What was missed: the same answer for a gateway, a socket that comes back, and a client that asks. */
 export function sync({ bus, people, store }: Store): void {
-  const maxBytes = () => bus.maxPayload / 2
+  const maxBytes = () => Math.min(ANSWER_MAX_BYTES, bus.maxPayload / 2)
 
   bus.serve(GetChanges, ({ actor, conversation_id, query: { since, limit = CHANGES_MAX } }) =>
     people.asUser(
