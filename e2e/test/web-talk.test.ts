@@ -88,3 +88,27 @@ t.test('a group is made in the page, and everyone in it has it at once', async t
   await a.message('Sunday!').getByText('Cleo Clark').waitFor()
   t.same(await textsIn(a.page), ['Sunday?', 'Sunday!'])
 })
+
+t.test('a thread is read and edited by the keyboard alone', async t => {
+  const { platform, people, open } = await startWeb(t, 'Ada Adams', 'Ben Brown')
+  const [ada, ben] = people
+  const { body: direct } = await platform.client(ada).post(`/conversations/dm/${ben.id}`)
+  for (const n of [1, 2, 3]) await platform.client(ada).post(`/conversations/${direct.id}/messages`, { content: `message ${n}` })
+  const a = await open(ada, { path: `/messages/${direct.id}` })
+  const focused = a.page.locator(':focus')
+  await a.message('message 3').waitFor()
+  await a.composer.focus()
+
+  await a.page.keyboard.press('Shift+Tab')
+  await a.page.keyboard.press('Shift+Tab')
+  t.match(await focused.getAttribute('aria-label'), /^You, .*: message 3$/)
+  await a.page.keyboard.press('ArrowUp')
+  await until(async () => /message 2$/.test((await focused.getAttribute('aria-label')) ?? ''))
+  await a.page.keyboard.press('e')
+  await until(async () => (await focused.inputValue()) === 'message 2')
+  await a.page.keyboard.type('!')
+  await a.page.keyboard.press('Enter')
+
+  await a.message('message 2!').getByText('edited').waitFor()
+  t.same(await textsIn(a.page), ['message 1', 'message 2!', 'message 3'])
+})

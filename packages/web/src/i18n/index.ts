@@ -18,8 +18,9 @@ const catalogues: Record<Language, () => Promise<Catalogue>> = {
 
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/
 
-/** The language shown now; also the locale of dates and numbers. */
-export const language = ref<Language>('en')
+const language = ref<Language>('en')
+/** How dates and numbers are written: in the language shown, as the browser's own region does it. */
+export const locale = ref<string>('en')
 const catalogue = shallowRef<Catalogue>(en)
 
 /** The first of the browser's languages that there are words for. */
@@ -34,6 +35,7 @@ export function languageOf(wanted: readonly string[]): Language {
 export async function setLanguage(next: Language): Promise<void> {
   catalogue.value = await catalogues[next]()
   language.value = next
+  locale.value = navigator.languages.find(tag => tag.toLowerCase().startsWith(`${next}-`)) ?? next
   document.documentElement.lang = next
   document.documentElement.dir = next === 'ar' ? 'rtl' : 'ltr'
 }
@@ -57,5 +59,5 @@ function show(value: string | number | undefined): string {
 }
 
 export function number(value: number): string {
-  return new Intl.NumberFormat(language.value).format(value)
+  return new Intl.NumberFormat(locale.value).format(value)
 }

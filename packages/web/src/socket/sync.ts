@@ -10,6 +10,8 @@ type Stores = { messaging: ReturnType<typeof useMessagingStore>; outbox: ReturnT
 /** Past this many missed changes the newest page is fetched anew instead of each change. */
 const HOLE_MAX = 1_000
 const RACE_MS = 1_000
+/** More new conversations than this are read page by page. */
+const FRESH_MAX = 20
 
 export type Sync = ReturnType<typeof createSync>
 
@@ -171,25 +173,32 @@ export function createSync(api: Api, { messaging, outbox }: Stores) {
     return fetched
   }
 
-  /** The first time: everything comes by REST, after `ready` has promised that nothing falls in between. */
+  /** The first time: the newest come by REST, after `ready` has promised that nothing falls in between; the rest follow. */
   async function load(): Promise<void> {
     early = []
-    for (let page = 1; ; page += 1) {
-      const { conversations, pagination } = await api.conversations(page)
-      for (const conversation of conversations) messaging.putConversation(conversation)
-      if (!pagination.has_next) break
-    }
+    const hasMore = await loadPage(1)
     const waiting = early
     early = undefined
     for (const frame of waiting) apply(frame)
+    if (hasMore) void loadFrom(2).catch(() => undefined)
+  }
+
+  async function loadFrom(first: number): Promise<void> {
+    for (let page = first; await loadPage(page); page += 1);
+  }
+
+  async function loadPage(page: number): Promise<boolean> {
+    const { conversations, pagination } = await api.conversations(page)
+    for (const conversation of conversations) messaging.putConversation(conversation)
+    return pagination.has_next
   }
 
   /** After a reconnect: `ready` has the counts, and conversations that are new here. */
   async function takeReady(ready: ReadyFrame): Promise<void> {
     const fresh = ready.conversations.filter(({ id }) => !messaging.conversations.has(id))
     for (const { id, version, unread_count } of ready.conversations) messaging.setUnread(id, unread_count, version)
-    await Promise.all(fresh.slice(0, 50).map(({ id }) => fetchConversation(id)))
-    if (fresh.length > 50) await load()
+    if (fresh.length > FRESH_MAX) void loadFrom(1).catch(() => undefined)
+    else await Promise.all(fresh.map(({ id }) => fetchConversation(id)))
   }
 
   return { apply, stored, load, takeReady, fetchConversation, fillHole, reset }
