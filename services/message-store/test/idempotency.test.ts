@@ -142,4 +142,8 @@ t.test('a retry by whoever has no part in the conversation is told nothing of th
   await sendAll([send])
   await database.query('update messaging.participants set is_active = false where conversation_id = $1 and user_id = $2', [id, ada.id])
   t.match(await sendAll([send]), [{ error: { code: 'not_a_participant' } }])
+  // With another one's retry in the batch the standing messages are looked for.
+  const known = toSend(bob, id, 'known')
+  await sendAll([known])
+  t.match(await sendAll([send, known]), [{ error: { code: 'not_a_participant' } }, { duplicate: true }])
 })

@@ -1,6 +1,7 @@
+import { sql } from '@parley/pg-kit'
 import { failOnLeftovers, until } from '@parley/test-kit'
 import t from 'tap'
-import { seeded, setup, toSend, upTo } from './setup.ts'
+import { openOwner, seeded, setup, toSend, upTo } from './setup.ts'
 
 failOnLeftovers(t)
 
@@ -59,17 +60,19 @@ t.test('two stores that write into many conversations at once, in any order, nei
   const [ada, bob, cem] = await people('Ada', 'Bob', 'Cem')
   const ids = await Promise.all(upTo(30).map(async () => (await group(ada, bob, cem)).id))
   const sent = new Map<string, number>()
-  const requests = upTo(60).map(() =>
+  const request = () =>
     upTo(20).map(() => {
       const id = ids[random(ids.length)]!
       sent.set(id, (sent.get(id) ?? 0) + 1)
       return toSend([ada, bob, cem][random(3)]!, id, 'hello')
     })
-  )
 
-  const lines = (await Promise.all(requests.map(sendAll))).flat()
+  // Round by round, so that again and again each store has a small batch in hand: large ones are few.
+  for (const round of upTo(40)) {
+    const lines = (await Promise.all([request(), request()].map(sendAll))).flat()
+    t.equal(lines.filter(({ message }) => message).length, 40, `round ${round}: ${JSON.stringify(lines.find(({ error }) => error))}`)
+  }
 
-  t.equal(lines.filter(({ message }) => message).length, 1_200, JSON.stringify(lines.find(({ error }) => error)))
   for (const [id, count] of sent) {
     const { last_seq, version, seqs, versions } = await counters(id)
     t.same([last_seq, version], [count, count + 1])
@@ -79,6 +82,25 @@ t.test('two stores that write into many conversations at once, in any order, nei
       upTo(count).map(n => n + 1)
     )
   }
+})
+
+t.test('a batch takes its conversations in the order of their ids: while it waits for one it holds no later one', async t => {
+  const [ada, bob] = await people('Ada', 'Bob')
+  const [low, high] = (await Promise.all([group(ada, bob), group(ada, bob)])).map(({ id }) => id).sort() as [string, string]
+  const owner = openOwner(t, database.url)
+  const waits = () => database.query("select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")
+
+  let sent: ReturnType<typeof sendAll> | undefined
+  await owner.transaction(async db => {
+    await sql`select from conversations where id = ${low} for update`.execute(db)
+    sent = sendAll([toSend(ada, high, 'high'), toSend(ada, low, 'low')])
+    await until(async () => (await waits()).length > 0, { what: 'the batch waits' })
+    await sql`select from conversations where id = ${high} for update nowait`.execute(db)
+  })
+  t.same(
+    (await sent)?.map(({ message }) => message?.seq),
+    [1, 1]
+  )
 })
 
 t.test('edits and deletes among sends take a version each and no seq', async t => {

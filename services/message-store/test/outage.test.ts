@@ -1,76 +1,64 @@
-import { Database, sql } from '@parley/pg-kit'
+import { sql } from '@parley/pg-kit'
 import {
   type FreshDatabase,
   failOnLeftovers,
   freshDatabase,
   migrateTestDatabase,
-  type Scope,
   startStore,
   startTestNats,
   startTestPostgres,
   until
 } from '@parley/test-kit'
 import t from 'tap'
-import type { Tables } from '../src/db.ts'
-import { type Line, openBus, openStore, toSend, upTo, worldOf } from './setup.ts'
+import { type Line, openBus, openOwner, openStore, toSend, upTo, worldOf } from './setup.ts'
 
 failOnLeftovers(t)
 
-/** A pool of the owner's, which sees everything. */
-function openOwner(t: Scope, url: string): Database<Tables> {
-  const owner = new Database<Tables>({ url, max: 2, schema: 'messaging', role: 'parley', application: 'test', onError: () => {} })
-  t.teardown(() => owner.close())
-  return owner
-}
+t.test('while PostgreSQL is killed or frozen, sends are unavailable within two seconds and not acknowledged', async t => {
+  const [postgres, nats] = await Promise.all([startTestPostgres(t), startTestNats(t)])
+  await migrateTestDatabase(postgres.url)
+  const store = await openStore(t, { databaseUrl: postgres.url, natsUrl: nats.url })
+  const world = worldOf({ url: postgres.url } as FreshDatabase, nats, [store], await openBus(t, nats.url))
+  const [ada, bob] = await world.people('Ada', 'Bob')
+  const { id } = await world.group(ada, bob)
+  await world.say(ada, id, 'before')
+  const ready = async () => (await store.inject({ url: '/health/ready' })).statusCode
 
-t.test(
-  'while PostgreSQL is killed or frozen a send is unavailable within two seconds, nothing is acknowledged, and all resumes',
-  async t => {
-    const [postgres, nats] = await Promise.all([startTestPostgres(t), startTestNats(t)])
-    await migrateTestDatabase(postgres.url)
-    const store = await openStore(t, { databaseUrl: postgres.url, natsUrl: nats.url })
-    const world = worldOf({ url: postgres.url } as FreshDatabase, nats, [store], await openBus(t, nats.url))
-    const [ada, bob] = await world.people('Ada', 'Bob')
-    const { id } = await world.group(ada, bob)
-    await world.say(ada, id, 'before')
-    const ready = async () => (await store.inject({ url: '/health/ready' })).statusCode
-
-    for (const how of ['crash', 'freeze'] as const) {
-      const sends = upTo(10).map(n => toSend(ada, id, `${how} ${n}`))
-      await postgres[how]()
-      const since = Date.now()
-      const outcomes = await Promise.allSettled(sends.map(send => world.sendAll([send])))
-      t.ok(Date.now() - since < 2_500, `${how}: ${Date.now() - since} ms`)
-      for (const outcome of outcomes) {
-        const told = outcome.status === 'rejected' ? outcome.reason : outcome.value[0]!.error
-        t.match(told, { code: 'unavailable', retry_after_ms: 1_000 }, how)
-      }
-      if (how === 'crash') {
-        t.equal(await ready(), 503)
-        await postgres.start()
-      } else {
-        await postgres.thaw()
-      }
-
-      const line = await until(() => world.sendAll([toSend(bob, id, `after ${how}`)]).then(([line]) => line?.message && line), {
-        timeoutMs: 15_000,
-        what: 'sends are taken again'
-      })
-      t.ok(line.message)
-      t.equal(await ready(), 200)
-      const retried = await world.sendAll(sends)
-      t.equal(new Set(retried.map(({ message }) => message?.id)).size, 10, 'a retry is answered')
-      const stored = await openOwner(t, postgres.url).query(db =>
-        db.selectFrom('messages').select(['seq', 'content']).orderBy('seq').execute()
-      )
-      t.equal(new Set(stored.map(({ content }) => content)).size, stored.length, 'and nothing is there twice')
-      t.same(
-        stored.map(({ seq }) => seq),
-        upTo(stored.length)
-      )
+  for (const how of ['crash', 'freeze'] as const) {
+    const sends = upTo(10).map(n => toSend(ada, id, `${how} ${n}`))
+    await postgres[how]()
+    const since = Date.now()
+    const outcomes = await Promise.allSettled(sends.map(send => world.sendAll([send])))
+    t.ok(Date.now() - since < 2_500, `${how}: ${Date.now() - since} ms`)
+    for (const outcome of outcomes) {
+      const told = outcome.status === 'rejected' ? outcome.reason : outcome.value[0]!.error
+      t.match(told, { code: 'unavailable', retry_after_ms: 1_000 }, how)
     }
+    if (how === 'crash') {
+      t.equal(await ready(), 503)
+      await postgres.start()
+    } else {
+      await postgres.thaw()
+    }
+
+    const line = await until(() => world.sendAll([toSend(bob, id, `after ${how}`)]).then(([line]) => line?.message && line), {
+      timeoutMs: 15_000,
+      what: 'sends are taken again'
+    })
+    t.ok(line.message)
+    t.equal(await ready(), 200)
+    const retried = await world.sendAll(sends)
+    t.equal(new Set(retried.map(({ message }) => message?.id)).size, 10, 'a retry is answered')
+    const stored = await openOwner(t, postgres.url).query(db =>
+      db.selectFrom('messages').select(['seq', 'content']).orderBy('seq').execute()
+    )
+    t.equal(new Set(stored.map(({ content }) => content)).size, stored.length, 'and nothing is there twice')
+    t.same(
+      stored.map(({ seq }) => seq),
+      upTo(stored.length)
+    )
   }
-)
+})
 
 t.test('a stop with 40 sends in hand answers all 40 and leaves nothing to publish', async t => {
   const [database, nats] = await Promise.all([freshDatabase(t), startTestNats(t)])

@@ -42,7 +42,6 @@ t.test('what may not be sent fails alone: all else of its batch is stored, witho
     ['content_empty', toSend(ada, id, ' \n\u200b ')],
     ['content_too_long', toSend(ada, id, '😀'.repeat(5_001))],
     ['invalid_text', toSend(ada, id, 'a\u0000b')],
-    ['invalid_text', toSend(ada, id, 'x', { metadata: { a: '\u0000' } })],
     ['invalid_request', toSend(ada, id, 'x', { metadata: { a: 'x'.repeat(9_000) } })],
     ['invalid_request', toSend(ada, id, 'x', { client_message_id: ' a ' })],
     ['attachment_not_found', toSend(ada, id, 'x', { attachments: [randomUUID()] })]
@@ -69,6 +68,21 @@ t.test('what may not be sent fails alone: all else of its batch is stored, witho
       { last_seq: 0, version: 1 }
     ])
   }
+})
+
+t.test('what only the database refuses fails alone too', async t => {
+  const [ada, bob] = await people('Ada', 'Bob')
+  const { id } = await group(ada, bob)
+  const bad = toSend(ada, id, 'x', { metadata: { a: '\u0000' } })
+  const known = toSend(bob, id, 'known')
+  await sendAll([known])
+  const lines = await sendAll([toSend(ada, id, 'good 1'), bad, known, toSend(bob, id, 'good 2')])
+  t.match(lines, [
+    { message: { seq: 2 } },
+    { error: { code: 'invalid_text' } },
+    { duplicate: true, message: { seq: 1 } },
+    { message: { seq: 3 } }
+  ])
 })
 
 t.test('a batch of nothing but refusals leaves nothing, not even in the outbox', async t => {

@@ -14,6 +14,7 @@ import {
   SendMessages
 } from '@parley/contracts'
 import { type Bus, natsKit } from '@parley/nats-kit'
+import { Database } from '@parley/pg-kit'
 import { createApp } from '@parley/service-kit'
 import {
   actorOf,
@@ -28,6 +29,7 @@ import {
 } from '@parley/test-kit'
 import type { FastifyInstance } from 'fastify'
 import { buildApp } from '../src/app.ts'
+import type { Tables } from '../src/db.ts'
 
 /** A line of the reply to a send. */
 export interface Line {
@@ -89,6 +91,13 @@ export async function openBus(t: Scope, natsUrl: string): Promise<Bus> {
   t.teardown(() => app.close())
   await app.ready()
   return app.bus
+}
+
+/** A pool of the owner's, which sees everything. */
+export function openOwner(t: Scope, url: string): Database<Tables> {
+  const owner = new Database<Tables>({ url, max: 2, schema: 'messaging', role: 'parley', application: 'test', onError: () => {} })
+  t.teardown(() => owner.close())
+  return owner
 }
 
 export function worldOf(database: FreshDatabase, nats: TestServer, stores: FastifyInstance[], bus: Bus): World {
