@@ -38,8 +38,6 @@ export class Connection implements Gathering {
   isAlive = true
   missedHeartbeats = 0
   wasWarned = false
-  /** Set until `ready` is on its way: nothing else may come before it. */
-  entering: Promise<void> | undefined
   /** Questions of this client that are not answered yet. */
   inHand = 0
 

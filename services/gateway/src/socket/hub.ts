@@ -85,33 +85,31 @@ export class Hub implements RoomOwner {
    */
   async follow(connection: Connection): Promise<{ state: LiveState; open: () => void }> {
     const { id: user_id, org_id } = connection.identity!.profile
-    const { promise, resolve: enter } = Promise.withResolvers<void>()
-    connection.entering = promise
     this.#followPerson(connection, user_id, org_id)
     await this.#bus.flush()
-    let state = await this.#states.ask({ user_id, org_id })
-    if (!connection.isOpen) return { state, open: () => {} }
-
     const gate = Gate.of(connection)
-    const joined = state.conversations.map(({ id }) => {
-      gate.hold(id)
-      return this.#join(connection, id)
-    })
-    await this.#stand(joined)
-    // Someone was given a newer version before this connection was among them: ask for a state that has it.
-    if (state.conversations.some(({ version }, index) => (joined[index]!.version ?? 0) > version))
+    const joined = new Map<string, Room>()
+    let state: LiveState
+    let isBehind: boolean
+    do {
       state = await this.#states.ask({ user_id, org_id })
+      if (!connection.isOpen) break
+      const fresh = state.conversations.filter(({ id }) => !joined.has(id))
+      for (const { id } of fresh) {
+        gate.hold(id)
+        joined.set(id, this.#join(connection, id))
+      }
+      await this.#stand(fresh.map(({ id }) => joined.get(id)!))
+      // Others were given a newer version before this connection was among them: ask for a state that has it.
+      isBehind = fresh.some(({ id, version }) => (joined.get(id)!.version ?? 0) > version)
+    } while (isBehind)
     return {
       state,
       open: () => {
         connection.isReady = true
-        for (const { id, version } of state.conversations) {
-          const room = this.#rooms.get(id)
-          if (room) gate.release(room, version)
-        }
-        gate.giveUp(joined.map(room => room.id))
-        connection.entering = undefined
-        enter()
+        for (const { id, version } of state.conversations) gate.release(joined.get(id)!, version)
+        gate.giveUp(joined.keys())
+        for (const message of connection.early.splice(0)) this.#tell(connection, message)
       }
     }
   }
@@ -232,8 +230,6 @@ export class Hub implements RoomOwner {
 
   async #add(connection: Connection, event: Static<typeof ConversationAdded>): Promise<void> {
     const { conversation_id: id, conversation } = event
-    await connection.entering
-    if (!connection.isOpen) return
     if (this.roomOf(connection, id)) return
     const gate = Gate.of(connection)
     gate.hold(id)
