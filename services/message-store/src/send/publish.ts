@@ -70,8 +70,12 @@ export class Publisher {
     const batch = subject.slice(this.#inbox.length + 1)
     const waiting = this.#unacknowledged.get(batch)
     if (!waiting) return
-    // An acknowledgement is {"stream":…,"seq":…}; a refusal {"error":…}, and with no stream there is nothing at all.
-    if (data.length === 0 || Buffer.from(data.buffer, data.byteOffset, data.length).includes('"error"')) return
+    // An acknowledgement is {"stream":…,"seq":…}; a refusal {"error":…}, and with no stream there is nothing at all: then
+    // the row stays for the sweeper.
+    if (data.length === 0 || Buffer.from(data.buffer, data.byteOffset, data.length).includes('"error"')) {
+      this.#unacknowledged.delete(batch)
+      return
+    }
     waiting.missing--
     if (waiting.missing > 0) return
     this.#unacknowledged.delete(batch)
@@ -110,6 +114,12 @@ export class Publisher {
 
   get unacknowledged(): number {
     return this.#unacknowledged.size
+  }
+
+  /** How long the stream has owed an acknowledgement; 0 where it owes none. */
+  get behindMs(): number {
+    const oldest = this.#unacknowledged.values().next().value
+    return oldest === undefined ? 0 : Date.now() - oldest.since
   }
 
   /** Waits a little for what is out; what stays is for the sweeper of whoever comes next. */

@@ -12,6 +12,8 @@ const EVERY_MS = 1_000
 /** Older than any batch whose own store is alive and still counting acknowledgements. */
 const LEFT_BEHIND_AFTER_MS = 2_000
 const CLAIM_MAX = 50
+/** A stream that owes acknowledgements for so long is slow, and not without what was published. */
+const BEHIND_MAX_MS = 1_000
 
 /**
  * Publishes what a store left behind that died between commit and publish, or that NATS did not acknowledge. The events
@@ -59,6 +61,8 @@ export class Sweeper {
    * the row young again, so it comes back only if this publish is not acknowledged either.
    */
   async sweep(): Promise<void> {
+    // Publishing again what a slow stream has not come to yet puts it further behind, until it does nothing else.
+    if (this.#publisher.behindMs > BEHIND_MAX_MS) return
     const now = Date.now()
     const claimed = await this.#db.query(db =>
       claimBatches(db, { before: new Date(now - LEFT_BEHIND_AFTER_MS).toISOString(), at: new Date(now).toISOString(), limit: CLAIM_MAX })
