@@ -31,12 +31,24 @@ export async function freshDatabase(t: Scope): Promise<FreshDatabase> {
   t.teardown(() => asOwner(server, owner => owner.query(`drop database if exists ${name} with (force)`)))
   const url = new URL(server)
   url.pathname = `/${name}`
+  return databaseAt(url.href)
+}
+
+/** A database of a server that a test runs itself, brought to the newest schema. */
+export async function migratedDatabase(url: string): Promise<FreshDatabase> {
+  await migrateTestDatabase(url)
+  return databaseAt(url)
+}
+
+function databaseAt(url: string): FreshDatabase {
   return {
-    url: url.href,
-    query: (text, values) => asOwner(url.href, async owner => (await owner.query(text, values)).rows),
+    url,
+    query: (text, values) => asOwner(url, async owner => (await owner.query(text, values)).rows),
     terminateConnections: () =>
-      asOwner(server, async owner => {
-        await owner.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name])
+      asOwner(url, async owner => {
+        await owner.query(
+          'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()'
+        )
       })
   }
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Client } from './client.ts'
-import { type FreshDatabase, freshDatabase } from './database.ts'
+import { type FreshDatabase, freshDatabase, migratedDatabase } from './database.ts'
 import { type Person, signToken } from './people.ts'
 import { startGateway, startStore, type TestProcess } from './processes.ts'
 import type { Scope } from './scope.ts'
@@ -29,12 +29,24 @@ export async function startPlatform(
   {
     gateways: gatewayCount = 1,
     stores: storeCount = 1,
+    postgres,
     demo = false,
     env = {}
-  }: { gateways?: number; stores?: number; demo?: boolean; env?: NodeJS.ProcessEnv } = {}
+  }: {
+    gateways?: number
+    stores?: number
+    /** A server of the test's own, to be killed; all others share one. */
+    postgres?: TestServer
+    demo?: boolean
+    env?: NodeJS.ProcessEnv
+  } = {}
 ): Promise<Platform> {
   const secret = randomBytes(32).toString('base64url')
-  const [database, nats, redis] = await Promise.all([freshDatabase(t), startTestNats(t), startTestRedis(t)])
+  const [database, nats, redis] = await Promise.all([
+    postgres ? migratedDatabase(postgres.url) : freshDatabase(t),
+    startTestNats(t),
+    startTestRedis(t)
+  ])
   const [stores, gateways] = await Promise.all([
     Promise.all(
       numbers(storeCount).map(n => startStore(t, { databaseUrl: database.url, natsUrl: nats.url, instance: `message-store-${n}`, env }))
