@@ -10,7 +10,7 @@ const EVERY_MS = 10
  */
 export async function until<T>(
   fact: () => T | Promise<T>,
-  { timeoutMs = 5_000, what = 'the fact' }: { timeoutMs?: number; what?: string } = {}
+  { timeoutMs = 10_000, what = 'the fact' }: { timeoutMs?: number; what?: string } = {}
 ): Promise<NonNullable<T>> {
   const deadline = Date.now() + timeoutMs
   for (;;) {
