@@ -1,0 +1,39 @@
+import { failOnLeftovers, startPlatform, until } from '@parley/test-kit'
+import t from 'tap'
+import { isWhole } from '../src/history.ts'
+import { startLoad } from '../src/load.ts'
+
+failOnLeftovers(t)
+
+t.test('while NATS is away sends answer 503 at once, and once it is back everything goes on where it was', async t => {
+  const platform = await startPlatform(t, { gateways: 2, stores: 2 })
+  const load = await startLoad(t, platform)
+  const [ada, ben] = load.people
+  const connected = await platform.connect(t, ben!, { gateway: 1 })
+  for (let n = 0; n < 3; n++) {
+    await load.more(20)
+    await platform.nats.crash()
+    // The first may have been on its way when NATS went; from then on nobody waits.
+    const path = `/conversations/${load.conversation_id}/messages`
+    await until(async () => (await platform.client(ada!).get('/me')).status === 503)
+    const since = Date.now()
+    const refused = await platform.client(ada!).post(path, { content: 'never' })
+    t.match(refused, { status: 503, body: { code: 'unavailable', retry_after_ms: Number } })
+    t.ok(Number(refused.headers.get('retry-after')) >= 1)
+    t.ok(Date.now() - since < 500, `after ${Date.now() - since} ms`)
+    const frame = await connected.ask({ type: 'send_message', conversation_id: load.conversation_id, content: 'never' })
+    t.match(frame, { type: 'error', code: 'unavailable', status: 503, retryable: true }, 'a socket stays and is told the same')
+    await platform.nats.start()
+  }
+  await load.more(20)
+  // What is new is heard of again by who was connected all the time.
+  const { body } = await platform.client(ada!).post('/conversations', { type: 'group', participant_ids: [ben!.id] })
+  await connected.next(f => f.type === 'conversation_added' && f.conversation_id === body.id, 15_000)
+  await load.stop()
+
+  t.ok(
+    load.readers.every(({ closes }) => closes.length === 0),
+    'sockets were not closed'
+  )
+  await isWhole(t, platform, load.conversation_id, load.history, load.readers)
+})
