@@ -28,7 +28,11 @@ async function start(t: Test, env: NodeJS.ProcessEnv = {}) {
     child.kill('SIGKILL')
     await exited
   })
-  const ready = () => until(() => output.includes('"started"') && /listening at (http:[^"]+)/.exec(output)?.[1], { timeoutMs: 20_000, what: 'it has started' })
+  const ready = () =>
+    until(() => output.includes('"started"') && /listening at (http:[^"]+)/.exec(output)?.[1], {
+      timeoutMs: 20_000,
+      what: 'it has started'
+    })
   return { child, exited, output: () => output, ready }
 }
 
