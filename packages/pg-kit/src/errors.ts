@@ -1,9 +1,12 @@
 import { AppError } from '@parley/contracts'
 
+// The classes that there are begin so; `EPIPE`, which has five letters as well, does not.
+const SQLSTATE = /^[0-9FHPX][0-9A-Z]{4}$/
+
 /** The SQLSTATE of a PostgreSQL error, undefined for anything else. */
 export function sqlState(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null)?.code
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined
+  return typeof code === 'string' && SQLSTATE.test(code) ? code : undefined
 }
 
 export const UNIQUE_VIOLATION = '23505'
@@ -11,7 +14,7 @@ export const UNIQUE_VIOLATION = '23505'
 // Connection exceptions, resources, operator intervention (shutdown, crash, cancel), system errors, lock timeouts,
 // serialization and deadlocks: all of them pass.
 const AWAY = /^(08|53|57|58|55P03|40)/
-const AWAY_MESSAGES = /timeout|terminated|ECONN|EPIPE|ENOTFOUND|EAI_AGAIN|socket|not queryable|closed|Cannot use a pool/i
+const AWAY_MESSAGES = /timeout|terminated|ECONN|ETIMEDOUT|EPIPE|ENOTFOUND|EAI_AGAIN|socket|not queryable|closed|Cannot use a pool/i
 
 /**
  * What a caller is told of an error from PostgreSQL: a database that is away or busy is `unavailable`, a text it
