@@ -34,6 +34,7 @@ export class Publisher {
   #deleting: NodeJS.Timeout | undefined
   #isClosed = false
   readonly #timer: NodeJS.Timeout
+  #acknowledgedAt = 0
 
   /** @param deleteRows deletes the outbox rows of batches that are done, where no next batch comes to do it */
   constructor(bus: Bus, deleteRows: (batches: string[]) => Promise<void>) {
@@ -61,6 +62,8 @@ export class Publisher {
       this.#finish(batch)
       return
     }
+    // Published again it waits behind the others, as its acknowledgements come after theirs.
+    this.#unacknowledged.delete(batch)
     this.#unacknowledged.set(batch, { missing: messages.length, since: Date.now() })
     const options = { reply: `${this.#inbox}.${batch}` }
     for (const [subject, data] of messages) this.#bus.connection.publish(subject, data, options)
@@ -76,9 +79,14 @@ export class Publisher {
       this.#unacknowledged.delete(batch)
       return
     }
+    this.#acknowledgedAt = Date.now()
     waiting.missing--
     if (waiting.missing > 0) return
-    this.#unacknowledged.delete(batch)
+    // A stream acknowledges in its order: what was published before this and still waits, waits in vain.
+    for (const earlier of this.#unacknowledged.keys()) {
+      this.#unacknowledged.delete(earlier)
+      if (earlier === batch) break
+    }
     this.#finish(batch)
   }
 
@@ -95,6 +103,8 @@ export class Publisher {
 
   #giveUp(): void {
     const before = Date.now() - GIVE_UP_MS
+    // While acknowledgements come, the stream is still working through what it was given.
+    if (this.#acknowledgedAt > before) return
     for (const [batch, { since }] of this.#unacknowledged) {
       if (since > before) break
       this.#unacknowledged.delete(batch)
