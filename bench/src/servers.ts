@@ -79,7 +79,7 @@ export async function startServers(scope: Scope, { profileDir }: { profileDir: s
 
 async function readMetrics({ opsUrl }: TestProcess, names: string[]): Promise<Record<string, number>> {
   const text = await (await fetch(`${opsUrl}/metrics`)).text()
-  return Object.fromEntries(names.map(name => [name, Number(new RegExp(`${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(text)?.[1])]))
+  return Object.fromEntries(names.map(name => [name, Number(new RegExp(`^\\S*${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(text)?.[1])]))
 }
 
 export interface Baseline {

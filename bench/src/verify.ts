@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
 
-const OUTBOX_EMPTY_WITHIN_MS = 5_000
+/** A stream that flushes every message may have seconds of work left after a full load. */
+const OUTBOX_EMPTY_WITHIN_MS = 20_000
 
 interface Kept {
   id: string
