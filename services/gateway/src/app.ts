@@ -45,7 +45,7 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
     needed: true,
     check: async () => (await bus.request(GetHeads, { conversation_ids: [] })).versions.length === 0
   })
-  health.add('redis', { needed: false, check: () => redis.status === 'ready' })
+  health.add('redis', { needed: false, check: async () => (await redis.ping()) === 'PONG' })
 
   const held = metrics.counter('events_held_total', 'Events that came before an earlier one; normal with several stores.')
   const healed = metrics.counter('conversations_healed_total', 'Holes that had to be filled from the store; without a fault an alarm.')

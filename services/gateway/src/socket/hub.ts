@@ -51,6 +51,7 @@ export class Hub implements RoomOwner {
   readonly #heads: Coalescer<string, number | undefined>
   readonly #sweep: NodeJS.Timeout
   #isClosed = false
+  #reconnects = 0
 
   constructor(bus: Bus, turn: Turn, log: FastifyBaseLogger, metrics: HubMetrics) {
     this.#bus = bus
@@ -266,7 +267,8 @@ export class Hub implements RoomOwner {
     this.#metrics.held()
   }
 
-  async #checkHeads(): Promise<void> {
+  /** @returns false where the store did not answer */
+  async #checkHeads(): Promise<boolean> {
     try {
       await Promise.all(
         [...this.#rooms.values()].map(async room => {
@@ -278,14 +280,21 @@ export class Hub implements RoomOwner {
           }
         })
       )
+      return true
     } catch (err) {
       this.#log.debug({ err }, 'heads were not compared')
+      return false
     }
   }
 
   /** The bus was away: what was published meanwhile did not arrive, changes and new conversations alike. */
   async #catchUpWithBus(): Promise<void> {
-    await this.#checkHeads()
+    const reconnect = ++this.#reconnects
+    // The store may come back later than we do.
+    while (!(await this.#checkHeads())) {
+      await new Promise(resolve => setTimeout(resolve, HEAL_RETRY_MS))
+      if (this.#isClosed || reconnect !== this.#reconnects) return
+    }
     for (const { connections } of this.#people.values()) {
       for (const connection of connections) {
         const { id: user_id, org_id, role } = connection.identity!.profile
