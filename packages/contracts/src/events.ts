@@ -15,7 +15,14 @@ export const MessageDeleted = Type.Object({ type: Type.Literal('message_deleted'
 /** The types of versioned frames, as the outbox keeps them to publish a change again. */
 export type ChangeType = 'new_message' | 'message_updated' | 'message_deleted'
 
-export const ConversationAdded = Type.Object({ type: Type.Literal('conversation_added'), conversation_id: Id, conversation: Conversation })
+/** A conversation of more people than are told here is left out of the event: its clients ask for it. */
+export const CONVERSATION_TOLD_MAX = 100
+export const ConversationAdded = Type.Object({
+  type: Type.Literal('conversation_added'),
+  conversation_id: Id,
+  version: Version,
+  conversation: Type.Optional(Conversation)
+})
 
 export const MessageRead = Type.Object({
   type: Type.Literal('message_read'),

@@ -27,15 +27,27 @@ export class Health {
     let status: Readiness['status'] = 'ready'
     const dependencies: Readiness['dependencies'] = {}
     for (const [name, { needed, check }] of this.#dependencies) {
-      const isUp = await Promise.resolve()
-        .then(check)
-        .catch(() => false)
+      const isUp = await within(CHECK_MS, check)
       dependencies[name] = isUp ? 'up' : 'down'
       if (!isUp && needed) status = 'not_ready'
       else if (!isUp && status === 'ready') status = 'degraded'
     }
     return { status: this.stopping ? 'stopping' : status, dependencies }
   }
+}
+
+/** A dependency that does not answer is away: whoever asks for readiness must not wait for its timeouts. */
+const CHECK_MS = 2_000
+
+async function within(ms: number, check: () => boolean | Promise<boolean>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<boolean>(resolve => {
+    timer = setTimeout(() => resolve(false), ms)
+  })
+  const answer = Promise.resolve()
+    .then(check)
+    .catch(() => false)
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer))
 }
 
 declare module 'fastify' {

@@ -14,18 +14,28 @@ export function announceChange(publisher: Publisher, batch: string, type: Change
   publisher.publish(batch, [[ConversationChanged.subject({ conversation_id }), encoder.encode(frame)]])
 }
 
-/** Tells people of a conversation that they are in now, each as they see it. */
+export interface Added {
+  user_id: string
+  /** As this person sees it; absent where the conversation is too large to be told to each of its people. */
+  conversation?: Conversation
+}
+
+/**
+ * Tells people that they are in a conversation now, each as they see it. Told whole to each of a thousand people it would
+ * be 40 MB, and stop everything else for seconds.
+ */
 export function announceAdded(
   publisher: Publisher,
   batch: string,
-  added: readonly { user_id: string; conversation: Conversation }[]
+  { id, org_id, version }: Pick<Conversation, 'id' | 'org_id' | 'version'>,
+  added: readonly Added[]
 ): void {
   publisher.publish(
     batch,
-    added.map(({ user_id, conversation }) => [
-      UserChanged.subject({ org_id: conversation.org_id, user_id }),
-      encoder.encode(JSON.stringify({ type: 'conversation_added', conversation_id: conversation.id, conversation }))
-    ])
+    added.map(({ user_id, conversation }) => {
+      const event = { type: 'conversation_added', conversation_id: id, version, ...(conversation && { conversation }) }
+      return [UserChanged.subject({ org_id, user_id }), encoder.encode(JSON.stringify(event))]
+    })
   )
 }
 

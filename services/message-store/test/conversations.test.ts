@@ -157,10 +157,20 @@ t.test('a conversation and who is in it are for its participants', async t => {
   t.match(pagination, { total_items: 2, total_pages: 2, has_next: false })
 })
 
-t.test('a conversation of a thousand shows a hundred of them and counts all', async t => {
+t.test('a conversation of a thousand shows a hundred of them and counts all, and is told to everyone in few bytes', async t => {
   const crowd = colleagues(...upTo(1_000).map(n => `Person ${n}`))
   for (const part of [0, 500]) await bus.request(EnsureUsers, { users: crowd.slice(part, part + 500).map(profileOf) })
+  const told = new Map<string, Uint8Array>()
+  bus.subscribe(`evt.users.${crowd[0]!.org_id}.*`, ({ subject, data }) => told.set(subject, data))
+  await bus.flush()
   const conversation = await group(...crowd)
+  await until(() => told.size === 1_000, { what: 'everyone is told' })
+  t.ok(
+    [...told.values()].every(data => data.length < 200),
+    'without the conversation, which each of them asks for'
+  )
+  const [event] = told.values()
+  t.match(JSON.parse(Buffer.from(event!).toString()), { type: 'conversation_added', conversation_id: conversation.id, version: 1 })
   t.equal(conversation.participant_count, 1_000)
   t.equal(conversation.participants.length, 100)
   const { pagination } = await ask(ListParticipants, crowd[999]!, { conversation_id: conversation.id, query: { page_size: 100 } })

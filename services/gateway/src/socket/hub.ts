@@ -230,15 +230,19 @@ export class Hub implements RoomOwner {
   }
 
   async #add(connection: Connection, event: Static<typeof ConversationAdded>): Promise<void> {
-    const { conversation_id: id, conversation } = event
+    const { conversation_id: id, version } = event
     if (this.roomOf(connection, id)) return
     const gate = Gate.of(connection)
     gate.hold(id)
-    const room = this.#join(connection, id)
-    await this.#stand([room])
-    connection.send(event)
-    if ((room.version ?? 0) <= conversation.version) gate.release(room, conversation.version)
-    else await this.catchUp(connection, { [id]: conversation.version })
+    try {
+      const room = this.#join(connection, id)
+      await this.#stand([room])
+      connection.send(event)
+      if ((room.version ?? 0) <= version) gate.release(room, version)
+      else await this.catchUp(connection, { [id]: version })
+    } finally {
+      gate.giveUp([id])
+    }
   }
 
   heal(room: Room): void {
@@ -306,7 +310,12 @@ export class Hub implements RoomOwner {
           .then(({ added }) =>
             Promise.all(
               added.map(conversation =>
-                this.#add(connection, { type: 'conversation_added', conversation_id: conversation.id, conversation })
+                this.#add(connection, {
+                  type: 'conversation_added',
+                  conversation_id: conversation.id,
+                  version: conversation.version,
+                  conversation
+                })
               )
             )
           )

@@ -1,6 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto'
 import {
   AppError,
+  CONVERSATION_TOLD_MAX,
   type Conversation,
   CreateConversation,
   cleanName,
@@ -13,7 +14,7 @@ import {
   TITLE_MAX,
   type User
 } from '@parley/contracts'
-import { announceAdded, newBatch } from '../announce.ts'
+import { type Added, announceAdded, newBatch } from '../announce.ts'
 import {
   getConversations,
   insertConversation,
@@ -119,13 +120,15 @@ async function create(
     const [mine] = await getConversations(db, actor, [id])
     return { created, seen: mine!, users }
   })
-  if (created) announceAdded(publisher, batch, asSeenByAll(seen, users))
+  if (created) announceAdded(publisher, batch, seen, asSeenByAll(seen, users))
   return { conversation: seen, created }
 }
 
 /** A new conversation as each of its people sees it: alike but for the role, and the other one of a direct conversation. */
-function asSeenByAll(mine: Conversation, users: ReadonlyMap<string, User>): { user_id: string; conversation: Conversation }[] {
+function asSeenByAll(mine: Conversation, users: ReadonlyMap<string, User>): Added[] {
+  const everyone = [...users.keys()]
+  if (everyone.length > CONVERSATION_TOLD_MAX) return everyone.map(user_id => ({ user_id }))
   const creator = users.get(mine.created_by) ?? null
   const theirs: Conversation = { ...mine, my: { ...mine.my, role: 'member' }, ...(mine.type === 'direct' && { participant: creator }) }
-  return [...users.keys()].map(user_id => ({ user_id, conversation: user_id === mine.created_by ? mine : theirs }))
+  return everyone.map(user_id => ({ user_id, conversation: user_id === mine.created_by ? mine : theirs }))
 }

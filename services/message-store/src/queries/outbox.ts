@@ -54,7 +54,9 @@ export async function messagesAtVersions(db: Kysely<Tables>, { conversation_ids,
   return rows
 }
 
-export async function organizationOf(db: Kysely<Tables>, conversation_id: string): Promise<string | undefined> {
-  const row = await db.selectFrom('conversations').select('org_id').where('id', '=', conversation_id).executeTakeFirst()
-  return row?.org_id
+export async function findConversation(
+  db: Kysely<Tables>,
+  conversation_id: string
+): Promise<{ id: string; org_id: string; version: number } | undefined> {
+  return db.selectFrom('conversations').select(['id', 'org_id', 'version']).where('id', '=', conversation_id).executeTakeFirst()
 }

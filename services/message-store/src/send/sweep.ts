@@ -1,11 +1,11 @@
-import type { ChangeType } from '@parley/contracts'
+import { type ChangeType, CONVERSATION_TOLD_MAX } from '@parley/contracts'
 import type { Database, Kysely } from '@parley/pg-kit'
 import type { FastifyBaseLogger } from 'fastify'
-import { announceAdded } from '../announce.ts'
+import { type Added, announceAdded } from '../announce.ts'
 import type { Tables } from '../db.ts'
 import { changeFrame, toMessage } from '../message.ts'
 import { getConversations } from '../queries/conversations.ts'
-import { claimBatches, messagesAtVersions, type OutboxBatch, organizationOf } from '../queries/outbox.ts'
+import { claimBatches, findConversation, messagesAtVersions, type OutboxBatch } from '../queries/outbox.ts'
 import type { Publisher } from './publish.ts'
 
 const EVERY_MS = 1_000
@@ -77,14 +77,16 @@ export class Sweeper {
 
   async #republish(db: Kysely<Tables>, batch: OutboxBatch): Promise<void> {
     if (batch.kind === 'conversation_added') {
-      const conversation_id = batch.conversation_ids[0]!
-      const org_id = await organizationOf(db, conversation_id)
-      const added: Parameters<typeof announceAdded>[2][number][] = []
-      for (const user_id of org_id === undefined ? [] : batch.user_ids) {
-        const [conversation] = await getConversations(db, { user_id, org_id: org_id! }, [conversation_id])
-        if (conversation) added.push({ user_id, conversation })
+      const conversation = await findConversation(db, batch.conversation_ids[0]!)
+      if (!conversation) return this.#publisher.publish(batch.id, [])
+      const { id, org_id } = conversation
+      const added: Added[] = []
+      for (const user_id of batch.user_ids) {
+        const isTold = batch.user_ids.length <= CONVERSATION_TOLD_MAX
+        const [seen] = isTold ? await getConversations(db, { user_id, org_id }, [id]) : []
+        added.push({ user_id, ...(seen && { conversation: seen }) })
       }
-      announceAdded(this.#publisher, batch.id, added)
+      announceAdded(this.#publisher, batch.id, conversation, added)
       return
     }
     const frames = new Map<string, string[]>()
