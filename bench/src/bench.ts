@@ -71,11 +71,11 @@ export function rowOf(what: string, unit: string, { parley, baseline }: Rounds, 
   }
 }
 
-/** CPU of all servers for one message of a load, and what each of Parley's processes has of it. */
-export function cpuRowsOf(rounds: Rounds, names: readonly string[]): Row[] {
+/** CPU of all servers for one message of a load, and what each of Parley's processes has of it. `when` names the load. */
+export function cpuRowsOf(when: string, rounds: Rounds, names: readonly string[]): Row[] {
   const row = (what: string, read: (ran: Ran) => number) => rowOf(what, 'µs', rounds, ran => read(ran) / ran.accepted)
   return [
-    row('CPU a message, all servers', ran => Object.values(ran.cpu).reduce((sum, us) => sum + us, 0)),
+    row(`CPU a message ${when}, all servers`, ran => Object.values(ran.cpu).reduce((sum, us) => sum + us, 0)),
     ...names.map(name => ({ ...row(`  of it ${name}`, ran => ran.cpu[name]!), baseline: [] }))
   ]
 }

@@ -48,7 +48,8 @@ export function toTable(rows: readonly Row[]): string {
 }
 
 function toCells({ what, unit, parley, baseline, loadShare }: Row): string[] {
-  const ratio = baseline.length === 0 ? '' : (spreadOf(parley).median / spreadOf(baseline).median).toFixed(2)
+  const multiple = baseline.length === 0 ? Number.NaN : spreadOf(parley).median / spreadOf(baseline).median
+  const ratio = Number.isFinite(multiple) ? multiple.toFixed(2) : ''
   const share = loadShare === 0 ? '' : `${Math.round(loadShare * 100)} %${loadShare > BUSY_SHARE ? ' !' : ''}`
   return [`${what} (${unit})`, toText(parley), baseline.length === 0 ? '–' : toText(baseline), ratio, share]
 }

@@ -9,16 +9,18 @@ import { startBaseline } from '../servers.ts'
 
 const PEOPLE_EACH = 10
 const COUNTS = [2_000, 5_000]
+const SHORT_COUNTS = [2_000]
 const WARM_UP = 200
 
 /** What a socket costs that says nothing, and how fast they come in; at servers that have done nothing else. */
 export async function connections(bench: Bench): Promise<Row[]> {
   const { servers, isShort, say } = bench
-  const conversations = await makeConversations(servers, (COUNTS.at(-1)! + WARM_UP) / PEOPLE_EACH, PEOPLE_EACH)
+  const counts = isShort ? SHORT_COUNTS : COUNTS
+  const conversations = await makeConversations(servers, (counts.at(-1)! + WARM_UP) / PEOPLE_EACH, PEOPLE_EACH)
   const filled: Record<Target, Filled[]> = { parley: [], baseline: [] }
   for (let round = 1; round <= (isShort ? 1 : 3); round++) {
     say(`round ${round}: a fresh gateway and a fresh baseline`)
-    const both = await fill(bench, conversations)
+    const both = await fill(bench, conversations, counts)
     for (const target of TARGETS) {
       filled[target].push(both[target])
       const { kilobytes, sockets, seconds, loadShare } = both[target]
@@ -38,7 +40,7 @@ export async function connections(bench: Bench): Promise<Row[]> {
   })
   const cpu = (name: string): Row => ({ ...row(`  of it ${name}`, 'µs', one => one.cpu[name]! / one.sockets), baseline: [] })
   return [
-    ...COUNTS.map((count, index) =>
+    ...counts.map((count, index) =>
       row(`memory an idle socket, ${count.toLocaleString('en')} of them`, 'KiB', one => one.kilobytes[index]!)
     ),
     row(`connects, ${CONNECTS_IN_FLIGHT} at once`, 'connects/s', one => one.sockets / one.seconds),
@@ -59,7 +61,11 @@ interface Filled {
 }
 
 /** Fills a gateway and a baseline with idle sockets and reads their memory after a pause at each of the counts. */
-async function fill({ servers, pinning, isShort }: Bench, conversations: ConversationOf[]): Promise<Record<Target, Filled>> {
+async function fill(
+  { servers, pinning, isShort }: Bench,
+  conversations: ConversationOf[],
+  counts: readonly number[]
+): Promise<Record<Target, Filled>> {
   const life = new Lifetime()
   try {
     const doors = { parley: await servers.freshGateway(life), baseline: await startBaseline(life) }
@@ -80,7 +86,7 @@ async function fill({ servers, pinning, isShort }: Bench, conversations: Convers
 
     const empty = { parley: residentKb(doors.parley.pid), baseline: residentKb(doors.baseline.pid) }
     const filled: Record<Target, Filled> = { parley: nothing(), baseline: nothing() }
-    for (const count of COUNTS) {
+    for (const count of counts) {
       const to = (WARM_UP + count) / PEOPLE_EACH
       for (const target of TARGETS) add(filled[target], await open(target, conversations.slice(from, to)))
       from = to

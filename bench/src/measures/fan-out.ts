@@ -38,7 +38,8 @@ async function climb({ servers, isShort, say }: Bench, generator: Generator, rou
     const holds = !ran.gaveUp && ran.delivery.p99 <= P99_MAX_MS && ran.late.p99 <= LATE_MAX_MS
     first[target] ??= ran
     if (holds) highest[target] = ran
-    const verdict = ran.gaveUp ? 'did not keep up' : `p50 ${ran.delivery.p50.toFixed(1)}, p99 ${ran.delivery.p99.toFixed(1)} ms`
+    const late = ran.late.p99 > LATE_MAX_MS ? `, sent ${Math.round(ran.late.p99)} ms late` : ''
+    const verdict = ran.gaveUp ? 'did not keep up' : `p50 ${ran.delivery.p50.toFixed(1)}, p99 ${ran.delivery.p99.toFixed(1)} ms${late}`
     say(`round ${round}, ${target}: ${rate} messages/s to ${PEOPLE}: ${verdict}; ${sharesOf(ran)}`)
     return holds
   }

@@ -15,8 +15,8 @@ export async function latency(bench: Bench): Promise<Row[]> {
   const rounds: Rounds = { parley: [], baseline: [] }
   await withLoad(bench, conversations, async generator => {
     for (let round = 0; round <= (isShort ? 1 : 3); round++) {
+      const seconds = round === 0 ? WARM_UP_SECONDS : SECONDS
       for (const target of TARGETS) {
-        const seconds = round === 0 ? WARM_UP_SECONDS : SECONDS
         const ran = await generator.order({ do: 'paced', target, rate: RATE, seconds, watched: watchedOf(servers, target) })
         if (ran.gaveUp) throw new Error(`${target} does not even keep up with ${RATE} messages/s`)
         if (round > 0) rounds[target].push(ran)
@@ -26,8 +26,8 @@ export async function latency(bench: Bench): Promise<Row[]> {
     }
   })
   return [
-    rowOf(`delivered after, ${RATE} messages/s, p50`, 'ms', rounds, ran => ran.delivery.p50),
-    rowOf(`delivered after, ${RATE} messages/s, p99`, 'ms', rounds, ran => ran.delivery.p99),
-    ...cpuRowsOf(rounds, Object.keys(servers.watched))
+    rowOf(`delivered after, at ${RATE} messages/s, p50`, 'ms', rounds, ran => ran.delivery.p50),
+    rowOf(`delivered after, at ${RATE} messages/s, p99`, 'ms', rounds, ran => ran.delivery.p99),
+    ...cpuRowsOf(`at ${RATE} messages/s`, rounds, Object.keys(servers.watched))
   ]
 }

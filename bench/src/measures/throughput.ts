@@ -29,7 +29,7 @@ export async function throughput(bench: Bench): Promise<Row[]> {
     rowOf('accepted', 'messages/s', rounds, ran => ran.accepted / ran.seconds),
     rowOf('  acknowledged after, p50', 'ms', rounds, ran => ran.ack.p50),
     rowOf('  acknowledged after, p99', 'ms', rounds, ran => ran.ack.p99),
-    ...cpuRowsOf(rounds, Object.keys(servers.watched)),
+    ...cpuRowsOf('at full load', rounds, Object.keys(servers.watched)),
     rowOf('bytes a delivery', 'bytes', rounds, ran => ran.bytesPerDelivery)
   ]
 }
