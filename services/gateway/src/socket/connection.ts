@@ -12,6 +12,8 @@ import type { Gathering, Turn } from './turn.ts'
 /** What may wait for a slow reader; then it is closed, and resumes with nothing lost. */
 const BACKLOG_MAX_BYTES = 1024 * 1024
 const DRAINED_BYTES = 256 * 1024
+/** How long a reader may take nothing at all. */
+const STUCK_MS = 10_000
 const OPEN = 1
 
 /** A message of a person's own subject: a conversation that came, or a moment as its finished frame. */
@@ -25,6 +27,9 @@ export class Connection implements Gathering {
   readonly #turn: Turn
   #frames: Buffer[] = []
   #bytes = 0
+  /** What the kernel had taken when that was last seen to grow, and when that was. */
+  #taken = 0
+  #movedAt = 0
   readonly onFault: (error: unknown) => void
   identity: Identity | undefined
   readonly rooms = new Set<Room>()
@@ -91,6 +96,17 @@ export class Connection implements Gathering {
       await promise
       this.#socket.off('drain', resolve).off('close', resolve)
     }
+  }
+
+  /** Whether something waits for the client and nothing of it was taken for 10 s; asked once a second. */
+  isStuck(now: number): boolean {
+    const waiting = this.#socket.writableLength
+    const taken = this.#socket.bytesWritten - waiting
+    if (waiting === 0 || taken !== this.#taken) {
+      this.#taken = taken
+      this.#movedAt = now
+    }
+    return now - this.#movedAt >= STUCK_MS
   }
 
   ping(): void {

@@ -57,6 +57,7 @@ export class Sockets {
     const session = new Session(this.#services, connection, this)
     this.#connections.add(connection)
     ws.on('message', (data, isBinary) => session.onMessage(data, isBinary))
+    ws.on('ping', () => session.onPing())
     ws.on('pong', () => {
       connection.isAlive = true
     })
@@ -82,7 +83,8 @@ export class Sockets {
         connection.wasWarned = true
         connection.send({ type: 'token_expiring', expires_at: new Date(identity.expires_at).toISOString() })
       }
-      if (isBeat) beat(connection)
+      if (connection.isStuck(now)) connection.close('too_slow')
+      else if (isBeat) beat(connection)
     }
   }
 
@@ -140,6 +142,11 @@ class Session {
 
   end(): void {
     if (this.#state.phase === 'unknown') clearTimeout(this.#state.deadline)
+  }
+
+  /** The library answers pings by itself: whoever sends them without end and does not read would fill our memory. */
+  onPing(): void {
+    if (this.#connection.isOpen && !this.#frames.take()) this.#connection.close('policy')
   }
 
   onMessage(data: RawData, isBinary: boolean): void {
@@ -277,6 +284,8 @@ export const SOCKET_OPTIONS = {
   maxFragments: 64,
   maxBufferedChunks: 256,
   perMessageDeflate: false,
+  // A client that does not answer a close holds its place no longer than this.
+  closeTimeout: 5_000,
   clientTracking: false
 } as const
 
