@@ -3,14 +3,16 @@ import { AppError } from './errors.ts'
 const SUSPICIOUS = /\\u0000|\\ud[89a-f]/i
 /** The key, or an escape that may stand for one of its letters. */
 const PROTOTYPE = /"__proto__"|\\u00[567]/i
+/** A number that may be past all numbers: it parses as Infinity, and would go on as null. */
+const HUGE = /\d[eE]\+?0*[1-9]\d{2}|(?<!\d)\d{200}/
 const OPENING = /[[{]/g
 /** Far above what any contract has, far below what ends a walk by recursion, as in JSON.stringify. */
 const LEVELS_MAX = 64
 
 /**
  * Parses JSON from outside. Prototype keys, NUL and lone surrogates are refused, whichever field they are in:
- * schemas let them pass and PostgreSQL then answers with an error. So is nesting without end. The text is scanned
- * first, so that only a text with such an escape, or with that many brackets, is walked.
+ * schemas let them pass and PostgreSQL then answers with an error. So are nesting without end and numbers past all
+ * numbers. The text is scanned first, so that only a text with such an escape, number, or that many brackets is walked.
  *
  * @throws AppError invalid_json, invalid_request, unknown_field, invalid_text
  */
@@ -24,6 +26,7 @@ export function parseJson(raw: string): unknown {
   if ((raw.match(OPENING)?.length ?? 0) > LEVELS_MAX) refuseDepth(value)
   if (PROTOTYPE.test(raw)) refusePrototype(value)
   if (SUSPICIOUS.test(raw)) refuseBadText(value)
+  if (HUGE.test(raw)) refuseInfinity(value)
   return value
 }
 
@@ -61,6 +64,14 @@ function refusePrototype(root: unknown): void {
   for (const { key, path } of walk(root)) {
     if (key === '__proto__') {
       throw new AppError('unknown_field', '__proto__ is no field', { errors: [{ path, message: 'is not known' }] })
+    }
+  }
+}
+
+function refuseInfinity(root: unknown): void {
+  for (const { path, value } of walk(root)) {
+    if (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY) {
+      throw new AppError('invalid_request', 'a number is too large', { errors: [{ path: path.slice(0, 200), message: 'is too large' }] })
     }
   }
 }

@@ -72,3 +72,20 @@ t.test('a number in metadata that would come back as another one is refused', as
     t.throws(() => metadataJson({ a: [JSON.parse(raw)] }), { code: 'invalid_request', errors: [{ path: '/metadata/a/0' }] }, raw)
   }
 })
+
+t.test('a number past all numbers is refused wherever it stands, and one that only looks large is not', async t => {
+  for (const raw of ['1e999', '-1E+400', '1e0000400', '9'.repeat(310), `${'9'.repeat(250)}e99`, '17.5e308']) {
+    t.throws(() => parseJson(`{"a":[${raw}]}`), { code: 'invalid_request', errors: [{ path: '/a/0' }] }, raw.slice(0, 20))
+  }
+  for (const raw of ['1e100', '1e-999', '1.7e308', `0.${'1'.repeat(300)}`, '"1e999"', `"${'9'.repeat(400)}"`]) {
+    t.same(parseJson(`[${raw}]`), [JSON.parse(raw)], raw.slice(0, 20))
+  }
+})
+
+t.test('a text of nothing but digits is looked through in one pass', async t => {
+  const hostile = JSON.stringify({ a: `${'1'.repeat(199)}x`.repeat(1_000) })
+  const since = performance.now()
+  for (let n = 0; n < 20; n++) parseJson(hostile)
+  const ms = (performance.now() - since) / 20
+  t.ok(ms < 60, `${ms.toFixed(2)} ms for 200 kB`)
+})

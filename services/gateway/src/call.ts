@@ -67,7 +67,7 @@ export function createRoutes(door: FastifyInstance, { tokens, directory }: { tok
           actor: request.actor ?? NOBODY,
           params: checked(contract.params, request.params),
           query: checked(contract.query, contract.query && converted(contract.query, request.query)),
-          body: checked(contract.body, request.body ?? (contract.body && {})),
+          body: checked(contract.body, request.body === undefined ? {} : request.body),
           request,
           reply
         } as never)
