@@ -29,7 +29,7 @@ export async function createDoor(config: Config, log: FastifyBaseLogger): Promis
     connectionTimeout: 60_000,
     keepAliveTimeout: 65_000,
     maxRequestsPerSocket: 10_000,
-    http: { headersTimeout: 10_000, connectionsCheckingInterval: 5_000, maxHeaderSize: 16 * 1024 },
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 5_000, maxHeaderSize: 16 * 1024, requireHostHeader: false },
     routerOptions: { maxParamLength: 200 },
     requestIdHeader: false,
     genReqId: request => {
@@ -93,6 +93,9 @@ export async function createDoor(config: Config, log: FastifyBaseLogger): Promis
 
   door.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
+    // Here and not by the parser, so that it is told in the shape of every error.
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1')
+      throw new AppError('invalid_request', 'the request names no host')
   })
   door.addHook('onResponse', async (request, reply) => {
     const trace = TRACEPARENT.exec(request.headers.traceparent?.toString() ?? '')?.[1]
