@@ -131,9 +131,10 @@ export class Database<DB> {
   }
 }
 
-/** A connection that failed other than by an answer of the server is not used again. */
+/** A connection that failed other than by an answer of the server, or that the server ended, is not used again. */
 function isBroken(failure: unknown): boolean {
-  return failure instanceof Error && !(failure instanceof pg.DatabaseError) && failure.name !== 'AppError'
+  if (!(failure instanceof Error) || failure.name === 'AppError') return false
+  return !(failure instanceof pg.DatabaseError) || failure.severity === 'FATAL' || failure.severity === 'PANIC'
 }
 
 const instances = new WeakMap<pg.ClientBase, Kysely<unknown>>()

@@ -28,11 +28,14 @@ t.test('while PostgreSQL is killed or frozen, sends are unavailable within two s
     const sends = upTo(10).map(n => toSend(ada, id, `${how} ${n}`))
     await postgres[how]()
     const since = Date.now()
+    const acknowledged: string[] = []
     const outcomes = await Promise.allSettled(sends.map(send => world.sendAll([send])))
     t.ok(Date.now() - since < 2_500, `${how}: ${Date.now() - since} ms`)
     for (const outcome of outcomes) {
-      const told = outcome.status === 'rejected' ? outcome.reason : outcome.value[0]!.error
-      t.match(told, { code: 'unavailable', retry_after_ms: 1_000 }, how)
+      const line: Line = outcome.status === 'rejected' ? { error: outcome.reason } : outcome.value[0]!
+      // Backends outlive a killed postmaster for a moment: what one of them still commits is acknowledged, and stands.
+      if (how === 'crash' && line.message) acknowledged.push(line.message.id)
+      else t.match(line.error, { code: 'unavailable', retry_after_ms: 1_000 }, how)
     }
     if (how === 'crash') {
       t.equal(await ready(), 503)
@@ -48,7 +51,12 @@ t.test('while PostgreSQL is killed or frozen, sends are unavailable within two s
     t.ok(line.message)
     t.equal(await ready(), 200)
     const retried = await world.sendAll(sends)
-    t.equal(new Set(retried.map(({ message }) => message?.id)).size, 10, 'a retry is answered')
+    const standing = new Set(retried.map(({ message }) => message?.id))
+    t.equal(standing.size, 10, 'a retry is answered')
+    t.ok(
+      acknowledged.every(id => standing.has(id)),
+      'what was acknowledged stands'
+    )
     const stored = await openOwner(t, postgres.url).query(db =>
       db.selectFrom('messages').select(['seq', 'content']).orderBy('seq').execute()
     )
