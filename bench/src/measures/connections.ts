@@ -9,7 +9,7 @@ import { startBaseline } from '../servers.ts'
 
 const PEOPLE_EACH = 10
 const COUNTS = [2_000, 5_000]
-const SHORT_COUNTS = [2_000]
+const SHORT_COUNTS = [1_000]
 const WARM_UP = 200
 
 /** What a socket costs that says nothing, and how fast they come in; at servers that have done nothing else. */
@@ -74,7 +74,7 @@ async function fill(
       baseline: { baseline: { pid: doors.baseline.pid } }
     }
     const generator = new Generator(life, pinning.loadPrefix)
-    const pause = () => delay(isShort ? 3_000 : 8_000)
+    const pause = () => delay(isShort ? 2_000 : 8_000)
     const open = (target: Target, of: ConversationOf[]) =>
       generator.order({ do: 'open', target, url: doors[target].url, conversations: of, watched: watched[target] })
     let from = WARM_UP / PEOPLE_EACH

@@ -34,7 +34,7 @@ async function climb({ servers, isShort, say }: Bench, generator: Generator, rou
   const first: Partial<Record<Target, Ran>> = {}
   const climbing = new Set<Target>(TARGETS)
   const step = async (target: Target, rate: number): Promise<boolean> => {
-    const ran = await generator.order({ do: 'paced', target, rate, seconds: isShort ? 1.5 : 2.5, watched: watchedOf(servers, target) })
+    const ran = await generator.order({ do: 'paced', target, rate, seconds: isShort ? 1.2 : 2.5, watched: watchedOf(servers, target) })
     const holds = !ran.gaveUp && ran.delivery.p99 <= P99_MAX_MS && ran.late.p99 <= LATE_MAX_MS
     first[target] ??= ran
     if (holds) highest[target] = ran

@@ -6,7 +6,6 @@ const CONVERSATIONS = 100
 const PEOPLE_EACH = 10
 const RATE = 200
 const SECONDS = 10
-const WARM_UP_SECONDS = 2
 
 /** How long a message takes from its sender to everyone else when there is little to do. */
 export async function latency(bench: Bench): Promise<Row[]> {
@@ -15,7 +14,7 @@ export async function latency(bench: Bench): Promise<Row[]> {
   const rounds: Rounds = { parley: [], baseline: [] }
   await withLoad(bench, conversations, async generator => {
     for (let round = 0; round <= (isShort ? 1 : 3); round++) {
-      const seconds = round === 0 ? WARM_UP_SECONDS : SECONDS
+      const seconds = round > 0 ? SECONDS : isShort ? 1 : 3
       for (const target of TARGETS) {
         const ran = await generator.order({ do: 'paced', target, rate: RATE, seconds, watched: watchedOf(servers, target) })
         if (ran.gaveUp) throw new Error(`${target} does not even keep up with ${RATE} messages/s`)

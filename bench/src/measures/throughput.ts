@@ -14,7 +14,7 @@ export async function throughput(bench: Bench): Promise<Row[]> {
   await withLoad(bench, conversations, async generator => {
     // The first round warms up both servers and the load generator, and is not counted.
     for (let round = 0; round <= (isShort ? 2 : 3); round++) {
-      const seconds = round === 0 ? (isShort ? 1.5 : 3) : isShort ? 3 : 8
+      const seconds = round === 0 ? (isShort ? 1 : 3) : isShort ? 3 : 8
       for (const target of TARGETS) {
         const ran = await generator.order({ do: 'closed', target, rampSeconds: RAMP_SECONDS, seconds, watched: watchedOf(servers, target) })
         if (round > 0) rounds[target].push(ran)
