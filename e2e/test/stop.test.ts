@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { type Client, client, colleagues, failOnLeftovers, type Platform, startPlatform, until } from '@parley/test-kit'
 import t from 'tap'
 import { isWhole } from '../src/history.ts'
@@ -62,7 +64,17 @@ t.test('a gateway that is asked to stop tells its clients to come back, answers 
   for (let n = 0; n < COUNT; n++) writer!.send({ type: 'send_message', conversation_id: body.id, content: `${n}`, id: `s${n}` })
   const posts = Array.from({ length: COUNT }, (_, n) => mine.post(`/conversations/${body.id}/messages`, { content: `post ${n}` }))
   await hold.isFelt(mine)
+  const standing = connect(Number(new URL(platform.urls[0]!).port), '127.0.0.1').setEncoding('utf8')
+  t.teardown(() => standing.destroy())
+  const ask = async () => {
+    standing.write('GET /api/v1/config HTTP/1.1\r\nhost: localhost\r\n\r\n')
+    const [answer] = await once(standing, 'data')
+    return String(answer)
+  }
+  t.match(await ask(), /^HTTP\/1.1 200 /)
   platform.gateways[0]!.kill('SIGTERM')
+  await writer!.next('reconnect')
+  t.match(await ask(), /^HTTP\/1.1 200 [\s\S]*connection: close/i, 'a connection that stands has its last answer')
 
   const answers = await Promise.all(posts)
   t.same(

@@ -32,6 +32,8 @@ export async function createDoor(config: Config, log: FastifyBaseLogger): Promis
     http: { headersTimeout: 10_000, connectionsCheckingInterval: 5_000, maxHeaderSize: 16 * 1024, requireHostHeader: false },
     routerOptions: { maxParamLength: 200 },
     requestIdHeader: false,
+    // While stopping, a connection that stands gets its last answer and closes; the framework's own 503 has no shape of ours.
+    return503OnClosing: false,
     genReqId: request => {
       const given = request.headers['x-request-id']
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
