@@ -62,11 +62,16 @@ export function createSync(api: Api, { messaging, outbox }: Stores) {
     }
   }
 
-  /** A conversation not heard of before is fetched whole, so the frame that told of it can be dropped. */
+  /**
+   * A conversation not heard of before is fetched whole. The answer may have been under way before this happened, so the
+   * frame is applied after it; what the answer had already does no harm twice.
+   */
   function applyVersioned(frame: VersionedFrame): void {
     const { conversation_id, version } = frame
     if (!messaging.conversations.has(conversation_id)) {
-      void fetchConversation(conversation_id)
+      void fetchConversation(conversation_id).then(() => {
+        if (messaging.conversations.has(conversation_id)) applyVersioned(frame)
+      })
       return
     }
     if (frame.type === 'sync') {
