@@ -15,7 +15,7 @@ export interface Load {
 }
 
 /** Writers over all gateways that send until they are stopped, and readers that follow, one a gateway. */
-export async function startLoad(t: Scope, platform: Platform, { writers: count = 6, pauseMs = 5 } = {}): Promise<Load> {
+export async function startLoad(t: Scope, platform: Platform, { writers: count = 6, pauseMs = 15 } = {}): Promise<Load> {
   const people = colleagues(...Array.from({ length: count }, (_, n) => `Writer ${n}`))
   await Promise.all(people.map((who, n) => platform.client(who, n % platform.urls.length).get('/me')))
   const [owner, ...others] = people

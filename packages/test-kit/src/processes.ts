@@ -12,7 +12,8 @@ const SERVICES = fileURLToPath(new URL('../../../services', import.meta.url))
 /** As `NODE_OPTIONS` of a message-store: it dies right after its first commit of messages, before anything is published. */
 export const DIES_AFTER_COMMIT = `--import=${new URL('die-after-commit.ts', import.meta.url).href}`
 
-const START_MS = 20_000
+/** A machine that others work on as well has taken 25 s to load a gateway. */
+const START_MS = 60_000
 /** Above what a service allows itself to stop in. */
 const STOP_MS = 12_000
 const TAIL_LINES = 20
@@ -73,9 +74,10 @@ export class TestProcess {
     const deadline = Date.now() + START_MS
     while (!(await this.isReady())) {
       if (ended || Date.now() > deadline) {
+        const why = ended ? `ended with ${ended.signal ?? ended.code}` : 'was not ready in time'
         const tail = (await this.log()).trimEnd().split('\n').slice(-TAIL_LINES).join('\n')
         await this.stop()
-        throw new Error(`${this.name} ${ended ? `ended with ${ended.signal ?? ended.code}` : 'was not ready in time'}:\n${tail}`)
+        throw new Error(`${this.name} ${why}:\n${tail}`)
       }
       await Promise.race([this.#exited, delay(20)])
     }

@@ -192,7 +192,7 @@ const MALFORMED: [what: string, data: string | Uint8Array, code: string, id?: st
   ['a NUL in a key', send({ metadata: { 'a\u0000': 1 } }), 'invalid_text', 'm'],
   ['endless nesting', send({ metadata: JSON.parse(`${'{"a":'.repeat(500)}1${'}'.repeat(500)}`) }), 'invalid_request', 'm'],
   ['a seq that is no whole number', JSON.stringify({ type: 'mark_read', id: 'm', conversation_id, seq: 1.5 }), 'invalid_frame', 'm'],
-  ['a seq past all numbers', `{"type":"mark_read","id":"m","conversation_id":"${conversation_id}","seq":1e999}`, 'invalid_frame', 'm'],
+  ['a seq past all numbers', `{"type":"mark_read","id":"m","conversation_id":"${conversation_id}","seq":1e999}`, 'invalid_request', 'm'],
   ['a negative cursor', JSON.stringify({ type: 'resume', id: 'm', cursors: { [conversation_id]: -1 } }), 'invalid_frame', 'm'],
   ['a cursor of no conversation', JSON.stringify({ type: 'resume', id: 'm', cursors: { abc: 1 } }), 'unknown_field', 'm'],
   ['an auth without a token', JSON.stringify({ type: 'auth', id: 'm' }), 'invalid_frame', 'm']
