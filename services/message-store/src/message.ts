@@ -73,21 +73,8 @@ export function toMyMessage(row: MessageRow, user_id: string, readers: readonly 
 }
 
 /** A message just sent, with nothing that only later life can give it; `metadata` is JSON already. */
-export interface NewMessage {
-  id: string
-  conversation_id: string
-  seq: number
-  version: number
-  sender_id: string
-  username: string
-  display_name: string
-  avatar_url: string | null
-  content: string
-  content_type: string
-  reply_to_id: string | null
+export interface NewMessage extends Omit<MessageRow, 'reply_count' | 'metadata' | 'updated_at' | 'edited_at' | 'deleted_at'> {
   metadata: string | null
-  client_message_id: string | null
-  created_at: string
 }
 
 /**
