@@ -1,12 +1,9 @@
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
 import { colleagues, failOnLeftovers, Ledger, startPlatform, until } from '@parley/test-kit'
-import t, { type Test } from 'tap'
-import { WebSocket, WebSocketServer } from 'ws'
-import { Connection } from '../src/socket/connection.ts'
+import t from 'tap'
 import { textFrame } from '../src/socket/frame.ts'
-import { Turn } from '../src/socket/turn.ts'
 import { group } from './expect.ts'
+import { openPair } from './pair.ts'
 
 failOnLeftovers(t)
 
@@ -58,19 +55,6 @@ t.test(
     t.equal(got.size, COUNT, 'and whoever was too slow resumes with nothing lost')
   }
 )
-
-/** A connection of the gateway's own kind, and the client at its other end. */
-async function openPair(t: Test): Promise<{ connection: Connection; client: WebSocket }> {
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false })
-  t.teardown(() => server.close())
-  await once(server, 'listening')
-  const client = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`)
-  t.teardown(() => client.terminate())
-  const opened = once(client, 'open')
-  const [ws] = (await once(server, 'connection')) as [WebSocket]
-  await opened
-  return { connection: new Connection(ws, new Turn(), () => {}), client }
-}
 
 t.test('a reader that is behind and then reads on hears 4010 after all that was sent before', async t => {
   const { connection, client } = await openPair(t)

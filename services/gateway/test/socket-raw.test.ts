@@ -101,28 +101,16 @@ t.test('a flood of frames is closed with 1008 and others are answered all the wh
   t.ok(flood.texts.length <= 500, `${flood.texts.length} were answered`)
 })
 
-t.test('a flood of pings from one that does not read is closed as well, and its pongs do not pile up', async t => {
-  const before = await memory()
-  const pings = Buffer.concat(Array.from({ length: 2_000 }, () => frame(Buffer.alloc(125), { opcode: 9 })))
-  const people = colleagues(...Array.from({ length: 10 }, (_, n) => `Ping ${n}`))
-  const sockets = await Promise.all(people.map(who => open(t, who)))
-  for (const raw of sockets) {
-    raw.socket.pause()
-    for (let n = 0; n < 30; n++) raw.write(pings)
-  }
-  await until(() => sockets.every(({ socket }) => socket.bytesWritten > 0))
-  for (const raw of sockets) raw.socket.resume()
-  const codes = await Promise.all(sockets.map(raw => raw.closed))
-  t.ok(
-    codes.every(code => code === 1008 || code === undefined),
-    `${codes}`
-  )
-  t.ok(
-    sockets.every(({ pongs }) => pongs <= 1_000),
-    `${Math.max(...sockets.map(({ pongs }) => pongs))} pongs`
-  )
-  const grown = (await memory()) - before
-  t.ok(grown < 40, `${Math.round(grown)} MiB more`)
+t.test('a flood of pings ends the connection before its pongs pile up', async t => {
+  const pings = Buffer.concat(Array.from({ length: 1_000 }, () => frame(Buffer.alloc(125), { opcode: 9 })))
+  const raw = await open(t)
+  raw.socket.pause()
+  raw.write(pings)
+  raw.socket.resume()
+  // Ended without a word: the library allows sixty pongs that are not sent yet.
+  t.equal(await raw.closed, undefined)
+  t.ok(raw.pongs <= 60, `${raw.pongs} pongs`)
+  await stillWorks(t, platform, ada, conversation_id, 'the pings')
 })
 
 t.test('of a burst of questions each is answered once, and beyond 256 in hand with a wish to wait', async t => {

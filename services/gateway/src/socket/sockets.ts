@@ -57,7 +57,6 @@ export class Sockets {
     const session = new Session(this.#services, connection, this)
     this.#connections.add(connection)
     ws.on('message', (data, isBinary) => session.onMessage(data, isBinary))
-    ws.on('ping', () => session.onPing())
     ws.on('pong', () => {
       connection.isAlive = true
     })
@@ -142,11 +141,6 @@ class Session {
 
   end(): void {
     if (this.#state.phase === 'unknown') clearTimeout(this.#state.deadline)
-  }
-
-  /** The library answers pings by itself: whoever sends them without end and does not read would fill our memory. */
-  onPing(): void {
-    if (this.#connection.isOpen && !this.#frames.take()) this.#connection.close('policy')
   }
 
   onMessage(data: RawData, isBinary: boolean): void {

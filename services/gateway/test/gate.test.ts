@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto'
+import { failOnLeftovers, until } from '@parley/test-kit'
+import t, { type Test } from 'tap'
+import { Gate } from '../src/socket/gate.ts'
+import { Room } from '../src/socket/room.ts'
+import { openPair } from './pair.ts'
+
+failOnLeftovers(t)
+const id = randomUUID()
+
+/** A conversation at version 3 with one connection in it, and what its client has been told. */
+async function setup(t: Test) {
+  const { connection, client, turn } = await openPair(t)
+  const heals: number[] = []
+  const room: Room = new Room(id, { turn, heal: ({ version }) => heals.push(version!), onHeld: () => {} })
+  t.teardown(() => room.close())
+  room.stand(3)
+  room.connections.add(connection)
+  connection.isReady = true
+  const versions: number[] = []
+  client.on('message', data => versions.push(JSON.parse(String(data)).version))
+  const publish = (...given: number[]) =>
+    room.receive(
+      Buffer.from(given.map(version => `{"type":"new_message","conversation_id":"${id}","version":${version},"message":{}}`).join('\n'))
+    )
+  return { connection, room, publish, versions, heals, turn }
+}
+
+t.test('who was put in step beyond the live stream is not told again what it has, and then everything', async t => {
+  const { connection, room, publish, versions } = await setup(t)
+  const gate = Gate.of(connection)
+  gate.hold(id)
+  gate.release(room, 5)
+  for (const version of [4, 5, 6, 7]) publish(version)
+
+  await until(() => versions.length === 2)
+  t.same(versions, [6, 7])
+  t.equal(connection.gate, null, 'and the gate costs nothing from there on')
+})
+
+t.test('what comes while one is put in step waits, and only what is newer follows', async t => {
+  const { connection, room, publish, versions, turn } = await setup(t)
+  const gate = Gate.of(connection)
+  gate.hold(id)
+  publish(4, 5)
+  turn.end()
+  publish(6)
+  t.same(versions, [])
+  gate.release(room, 5)
+
+  await until(() => versions.length === 1)
+  publish(7)
+  await until(() => versions.length === 2)
+  t.same(versions, [6, 7])
+})
+
+t.test('where putting in step failed, what waited goes out as it came', async t => {
+  const { connection, publish, versions } = await setup(t)
+  const gate = Gate.of(connection)
+  gate.hold(id)
+  publish(4)
+  await new Promise(resolve => setImmediate(resolve))
+  gate.giveUp([id])
+  publish(5)
+
+  await until(() => versions.length === 2)
+  t.same(versions, [4, 5])
+})
+
+t.test(
+  'versions that come early wait for those before them, those that come twice are dropped, and a hole that stays is healed',
+  async t => {
+    const { publish, versions, heals } = await setup(t)
+    publish(5, 4, 4, 3)
+    publish(6)
+    await until(() => versions.length === 3)
+    t.same(versions, [4, 5, 6])
+
+    publish(8)
+    publish(9)
+    t.same(heals, [], 'it has a little patience')
+    await until(() => heals.length === 1)
+    t.same([heals, versions], [[6], [4, 5, 6]], 'and nothing passes over the hole')
+  }
+)
