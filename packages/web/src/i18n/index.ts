@@ -35,7 +35,7 @@ export function languageOf(wanted: readonly string[]): Language {
 export async function setLanguage(next: Language): Promise<void> {
   catalogue.value = await catalogues[next]()
   language.value = next
-  locale.value = navigator.languages.find(tag => tag.toLowerCase().startsWith(`${next}-`)) ?? next
+  locale.value = navigator.languages.find(tag => tag.toLowerCase().startsWith(`${next}-`) && isKnown(tag)) ?? next
   document.documentElement.lang = next
   document.documentElement.dir = next === 'ar' ? 'rtl' : 'ltr'
 }
@@ -60,4 +60,13 @@ function show(value: string | number | undefined): string {
 
 export function number(value: number): string {
   return new Intl.NumberFormat(locale.value).format(value)
+}
+
+/** Some browsers name a region that their own formats refuse, such as en-US@posix. */
+function isKnown(tag: string): boolean {
+  try {
+    return Intl.DateTimeFormat.supportedLocalesOf(tag).length > 0
+  } catch {
+    return false
+  }
 }
