@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { Conversation } from './conversations.ts'
+import { Conversation, Participant, SharedConversation } from './conversations.ts'
 import { defineEvent } from './define.ts'
 import { Count, Id, Time, Version } from './fields.ts'
 import { Message } from './messages.ts'
@@ -12,8 +12,22 @@ export const NewMessage = Type.Object({ type: Type.Literal('new_message'), ...ve
 export const MessageUpdated = Type.Object({ type: Type.Literal('message_updated'), ...versioned, message: Message })
 export const MessageDeleted = Type.Object({ type: Type.Literal('message_deleted'), ...versioned, message: Message })
 
-/** The types of versioned frames, as the outbox keeps them to publish a change again. */
+/** The types of versioned frames about a message, as the outbox keeps them to publish a change again. */
 export type ChangeType = 'new_message' | 'message_updated' | 'message_deleted'
+
+export const ParticipantAdded = Type.Object({ type: Type.Literal('participant_added'), ...versioned, participant: Participant })
+export const ParticipantUpdated = Type.Object({ type: Type.Literal('participant_updated'), ...versioned, participant: Participant })
+/** `participant.is_active` is false. It is the last change that whoever was removed may be told of. */
+export const ParticipantRemoved = Type.Object({ type: Type.Literal('participant_removed'), ...versioned, participant: Participant })
+
+/** The types of versioned frames about who is in a conversation. */
+export type ParticipantChangeType = 'participant_added' | 'participant_updated' | 'participant_removed'
+
+export const ConversationUpdated = Type.Object({
+  type: Type.Literal('conversation_updated'),
+  ...versioned,
+  conversation: SharedConversation
+})
 
 /** A conversation of more people than are told here is left out of the event: its clients ask for it. */
 export const CONVERSATION_TOLD_MAX = 100
@@ -23,6 +37,8 @@ export const ConversationAdded = Type.Object({
   version: Version,
   conversation: Type.Optional(Conversation)
 })
+/** `version` is that of the change by which the person is no longer in it; a later `conversation_added` has a higher one. */
+export const ConversationRemoved = Type.Object({ type: Type.Literal('conversation_removed'), conversation_id: Id, version: Version })
 
 export const MessageRead = Type.Object({
   type: Type.Literal('message_read'),
@@ -42,13 +58,21 @@ export const Unread = Type.Object({ type: Type.Literal('unread'), conversation_i
 export const ConversationChanged = defineEvent('evt.conversations.{conversation_id}', {
   name: 'ConversationChanged',
   summary: 'Lasting changes of one conversation, one frame a line.',
-  payload: Type.Union([NewMessage, MessageUpdated, MessageDeleted])
+  payload: Type.Union([
+    NewMessage,
+    MessageUpdated,
+    MessageDeleted,
+    ParticipantAdded,
+    ParticipantUpdated,
+    ParticipantRemoved,
+    ConversationUpdated
+  ])
 })
 
 export const UserChanged = defineEvent('evt.users.{org_id}.{user_id}', {
   name: 'UserChanged',
-  summary: 'Lasting changes that concern one person: a conversation that came.',
-  payload: ConversationAdded
+  summary: 'Lasting changes that concern one person: a conversation that came or went.',
+  payload: Type.Union([ConversationAdded, ConversationRemoved])
 })
 
 export const ConversationMoment = defineEvent('eph.conversations.{conversation_id}', {

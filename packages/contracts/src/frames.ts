@@ -1,7 +1,19 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { Changes, Cursors } from './conversations.ts'
 import { defineFrame } from './define.ts'
-import { ConversationAdded, MessageDeleted, MessageRead, MessageUpdated, NewMessage, Unread } from './events.ts'
+import {
+  ConversationAdded,
+  ConversationRemoved,
+  ConversationUpdated,
+  MessageDeleted,
+  MessageRead,
+  MessageUpdated,
+  NewMessage,
+  ParticipantAdded,
+  ParticipantRemoved,
+  ParticipantUpdated,
+  Unread
+} from './events.ts'
 import { Count, Id, Nullable, strict, Time, Version } from './fields.ts'
 import { EditBody, Message, MessageBody } from './messages.ts'
 
@@ -92,7 +104,12 @@ export const ErrorFrame = server('error', 'The one answer to a frame that did no
 fromServer('new_message', 'A message was sent.', NewMessage)
 fromServer('message_updated', 'A message was changed.', MessageUpdated)
 fromServer('message_deleted', 'A message was deleted.', MessageDeleted)
+fromServer('participant_added', 'Someone is in the conversation now.', ParticipantAdded)
+fromServer('participant_updated', "Someone's role changed.", ParticipantUpdated)
+fromServer('participant_removed', 'Someone left or was removed.', ParticipantRemoved)
+fromServer('conversation_updated', 'What everyone sees of a conversation changed: title, status and the like.', ConversationUpdated)
 fromServer('conversation_added', 'You are in a conversation now.', ConversationAdded)
+fromServer('conversation_removed', 'You are no longer in a conversation: nothing more of it follows.', ConversationRemoved)
 fromServer('sync', 'What was missed between two versions.', Type.Composite([Type.Object({ type: Type.Literal('sync') }), Changes]))
 server('resumed', 'All that a resume asked for has been sent.', { id: FrameId, complete: Type.Boolean() })
 fromServer('message_read', "Someone's read position moved.", MessageRead)
