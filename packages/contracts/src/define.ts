@@ -13,7 +13,7 @@ export interface RequestContract<Req extends TSchema = TSchema, Rep extends TSch
   readonly timeoutMs: number
 }
 
-/** Something that happened. `evt.` is kept in a stream, at least once; `eph.` may be lost. */
+/** Something that happened. `evt.` tells of what lasts, `eph.` of what may be lost, `log.` is kept in a stream. */
 export interface EventContract<Address extends string = string, P extends TSchema = TSchema> {
   readonly address: Address
   readonly name: string

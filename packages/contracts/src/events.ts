@@ -51,22 +51,34 @@ export const MessageRead = Type.Object({
 
 export const Unread = Type.Object({ type: Type.Literal('unread'), conversation_id: Id, unread_count: Count, unread_total: Count })
 
+const Change = Type.Union([
+  NewMessage,
+  MessageUpdated,
+  MessageDeleted,
+  ParticipantAdded,
+  ParticipantUpdated,
+  ParticipantRemoved,
+  ConversationUpdated
+])
+
 /**
  * Published after the commit, by message-store alone; at least once, grouped as it comes, possibly out of order:
- * whoever receives goes by `version`. The payload is one frame a line.
+ * whoever receives goes by `version`. The payload is one frame a line. For those who are live: kept nowhere.
  */
 export const ConversationChanged = defineEvent('evt.conversations.{conversation_id}', {
   name: 'ConversationChanged',
   summary: 'Lasting changes of one conversation, one frame a line.',
-  payload: Type.Union([
-    NewMessage,
-    MessageUpdated,
-    MessageDeleted,
-    ParticipantAdded,
-    ParticipantUpdated,
-    ParticipantRemoved,
-    ConversationUpdated
-  ])
+  payload: Change
+})
+
+/**
+ * The same frames once more, of all conversations together: kept in a stream for those who read later. One message at a
+ * time is on its way into it, so it holds what was committed while the last one was written.
+ */
+export const ChangeLog = defineEvent('log.changes', {
+  name: 'ChangeLog',
+  summary: 'Lasting changes of all conversations, one frame a line.',
+  payload: Change
 })
 
 export const UserChanged = defineEvent('evt.users.{org_id}.{user_id}', {

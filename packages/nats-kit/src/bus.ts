@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import {
   AppError,
   check,
@@ -30,6 +31,7 @@ export class Bus {
   #inHand = 0
   #idle: (() => void) | undefined
   #isConnected = true
+  #gathering: Socket | undefined
   #flushing: Promise<void> | undefined
   #nextFlush: Promise<void> | undefined
 
@@ -94,6 +96,7 @@ export class Bus {
     this.#inHand++
     try {
       const reply = await handler(message.data)
+      this.gather()
       message.respond(typeof reply === 'string' ? encoder.encode(reply) : reply)
     } catch (err) {
       if (err instanceof AppError) {
@@ -141,6 +144,23 @@ export class Bus {
     }
     if (message.headers?.get(ERROR_CODE)) throw AppError.from(JSON.parse(decoder.decode(message.data)) as ErrorBody)
     return message.data
+  }
+
+  /**
+   * What is published in the rest of this turn goes to the server in one write. The library writes after each microtask
+   * and each 32 KiB, which is a dozen system calls for a batch and its replies. It has no means of its own for this, so it
+   * is done at its socket, and left undone where that is not to be found.
+   */
+  gather(): void {
+    const { transport } = (this.connection as unknown as { protocol: { transport?: { socket?: Socket } } }).protocol
+    const socket = transport?.socket
+    if (this.#gathering || !socket?.cork) return
+    this.#gathering = socket
+    socket.cork()
+    setImmediate(() => {
+      this.#gathering = undefined
+      socket.uncork()
+    })
   }
 
   /** Publishes what may be lost. Lasting changes go through the outbox instead. */
