@@ -93,3 +93,4 @@ export function defineFrame<S extends TSchema>(contract: FrameContract<S>): Fram
 
 export type RequestOf<C extends RequestContract> = Static<C['request']>
 export type ReplyOf<C extends RequestContract> = Static<C['reply']>
+export type PayloadOf<C extends EventContract> = Static<C['payload']>
