@@ -40,9 +40,11 @@ export class TestServer {
     return this.#running.stop()
   }
 
-  /** Ends it without a word, as a power cut does, and waits until it is gone. */
+  /** Ends it and all its workers without a word, and waits until it is gone. */
   async crash(): Promise<void> {
-    this.#running.kill('SIGKILL')
+    // Held first: what is killed one by one would otherwise notice, and end in order or be started again.
+    await this.#signalAll('SIGSTOP')
+    await this.#signalAll('SIGKILL')
     await this.#running.exited
   }
 
@@ -104,4 +106,5 @@ export const startTestRedis = (t: Scope): Promise<TestServer> => startServer(t, 
  * Starts a PostgreSQL of a test's own, for those that kill or freeze it; its database is empty. All others share one:
  * `freshDatabase`.
  */
-export const startTestPostgres = (t: Scope): Promise<TestServer> => startServer(t, 'postgres', options => startPostgres(options))
+export const startTestPostgres = (t: Scope, { settings = {} }: { settings?: Record<string, string> } = {}): Promise<TestServer> =>
+  startServer(t, 'postgres', options => startPostgres({ ...options, settings }))
