@@ -161,6 +161,33 @@ export const ListParticipants = defineRequest('participants.list', {
   errors: ['conversation_not_found', 'not_a_participant']
 })
 
+export const AddParticipantBody = Type.Object({ user_id: Id, role: Type.Optional(ParticipantRole) }, strict)
+
+/** Who is in already stays as they are. */
+export const AddParticipant = defineRequest('participants.add', {
+  summary: 'Put a person into a conversation, as a member where no role is named.',
+  request: Type.Object({ actor: Actor, conversation_id: Id, ...AddParticipantBody.properties }),
+  reply: Type.Object({ participant: Participant, added: Type.Boolean() }),
+  errors: ['conversation_not_found', 'not_a_participant', 'forbidden', 'direct_conversation', 'user_not_found', 'conversation_full']
+})
+
+export const ChangeParticipantBody = Type.Object({ role: ParticipantRole }, strict)
+
+export const ChangeParticipant = defineRequest('participants.change', {
+  summary: "Change a participant's role.",
+  request: Type.Object({ actor: Actor, conversation_id: Id, user_id: Id, ...ChangeParticipantBody.properties }),
+  reply: Participant,
+  errors: ['conversation_not_found', 'not_a_participant', 'forbidden', 'direct_conversation', 'user_not_found']
+})
+
+/** May be repeated: who is out already stays out. */
+export const RemoveParticipant = defineRequest('participants.remove', {
+  summary: 'Take a person out of a conversation; oneself, and it is leaving.',
+  request: Type.Object({ actor: Actor, conversation_id: Id, user_id: Id }),
+  reply: Type.Object({ removed: Type.Boolean() }),
+  errors: ['conversation_not_found', 'not_a_participant', 'forbidden', 'direct_conversation', 'user_not_found']
+})
+
 /** What changed in one conversation since a version; every object whole and once, at its newest version. */
 export const Changes = Type.Object(
   {

@@ -1,5 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import {
+  AddParticipantBody,
+  ChangeParticipantBody,
   Changes,
   ChangesQuery,
   Conversation,
@@ -7,6 +9,7 @@ import {
   CreateConversationBody,
   ListConversationsQuery,
   PageQuery,
+  Participant,
   ParticipantPage,
   SyncBody,
   SyncReply
@@ -32,9 +35,11 @@ import {
 const PathId = Type.String({ format: 'uuid', code: 'invalid_id' })
 const OfConversation = Type.Object({ conversation_id: PathId })
 const OfMessage = Type.Object({ message_id: PathId })
+const OfParticipant = Type.Object({ conversation_id: PathId, user_id: PathId })
 const OfUser = Type.Object({ user_id: PathId })
 const NO_ACCESS = ['conversation_not_found', 'not_a_participant'] as const
 const NO_MESSAGE = ['message_not_found', 'not_a_participant'] as const
+const MEMBERSHIP_ERRORS = [...NO_ACCESS, 'forbidden', 'direct_conversation', 'user_not_found'] as const
 const SEND_ERRORS = [
   ...NO_ACCESS,
   'content_empty',
@@ -143,6 +148,35 @@ export const ROUTES = {
     query: PageQuery,
     replies: { 200: ParticipantPage },
     errors: NO_ACCESS
+  }),
+  addParticipant: defineRoute({
+    method: 'POST',
+    path: '/conversations/{conversation_id}/participants',
+    tag: 'conversations',
+    summary: 'Add a person, for owners and admins. 200 and unchanged for who is in already.',
+    params: OfConversation,
+    body: AddParticipantBody,
+    replies: { 201: Participant, 200: Participant },
+    errors: [...MEMBERSHIP_ERRORS, 'conversation_full']
+  }),
+  changeParticipant: defineRoute({
+    method: 'PATCH',
+    path: '/conversations/{conversation_id}/participants/{user_id}',
+    tag: 'conversations',
+    summary: "Change a participant's role, for owners and admins; owners are made and unmade by owners.",
+    params: OfParticipant,
+    body: ChangeParticipantBody,
+    replies: { 200: Participant },
+    errors: MEMBERSHIP_ERRORS
+  }),
+  removeParticipant: defineRoute({
+    method: 'DELETE',
+    path: '/conversations/{conversation_id}/participants/{user_id}',
+    tag: 'conversations',
+    summary: 'Remove a participant, for owners and admins; or myself, which is leaving.',
+    params: OfParticipant,
+    replies: { 204: null },
+    errors: MEMBERSHIP_ERRORS
   }),
 
   listMessages: defineRoute({

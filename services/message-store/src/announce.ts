@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type ChangeType, type Conversation, ConversationChanged, type Message, UserChanged, UserMoment } from '@parley/contracts'
 import { changeFrame } from './message.ts'
+import type { ChangesAt } from './queries/changes-at.ts'
 import { conversationsOf } from './queries/unread.ts'
 import type { Publisher } from './send/publish.ts'
 import type { Store } from './store.ts'
@@ -12,6 +13,21 @@ export function announceChange(publisher: Publisher, batch: string, type: Change
   const { conversation_id, version } = message
   const frame = changeFrame(type, conversation_id, version, JSON.stringify(message))
   publisher.publish(batch, [[ConversationChanged.subject({ conversation_id }), encoder.encode(frame)]])
+}
+
+/**
+ * Tells changes of a conversation to everyone in it, and those for whom it came or went. They first: where what is told to
+ * all arrives, whoever was removed is known to be, and since versions are given out without holes, so is it before
+ * anything that another store publishes of later.
+ */
+export function announceChanges(publisher: Publisher, batch: string, { conversation_id, org_id, changes, personal }: ChangesAt): void {
+  const messages: [subject: string, data: Uint8Array][] = personal.map(({ user_id, change }) => [
+    UserChanged.subject({ org_id, user_id }),
+    encoder.encode(JSON.stringify(change))
+  ])
+  const lines = changes.map(change => JSON.stringify(change)).join('\n')
+  if (lines !== '') messages.push([ConversationChanged.subject({ conversation_id }), encoder.encode(lines)])
+  publisher.publish(batch, messages)
 }
 
 export interface Added {

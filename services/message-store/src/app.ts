@@ -8,6 +8,7 @@ import type { Tables } from './db.ts'
 import { conversations } from './endpoints/conversations.ts'
 import { listMessages } from './endpoints/list-messages.ts'
 import { messages } from './endpoints/messages.ts'
+import { participants } from './endpoints/participants.ts'
 import { read } from './endpoints/read.ts'
 import { sendMessages } from './endpoints/send-messages.ts'
 import { sync } from './endpoints/sync.ts'
@@ -79,6 +80,7 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   listMessages(endpoints)
   messages(endpoints)
   conversations(endpoints)
+  participants(endpoints)
   read(endpoints)
   users(endpoints)
   sync(endpoints)

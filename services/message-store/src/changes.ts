@@ -2,7 +2,8 @@ import { type Changes, type Message, PARTICIPANTS_MAX, type Participant, type Sh
 import type { Kysely } from '@parley/pg-kit'
 import type { Tables } from './db.ts'
 import { toMessage } from './message.ts'
-import { changedConversations, changedMessages, changedParticipants } from './queries/conversations.ts'
+import { changedConversations, changedMessages } from './queries/conversations.ts'
+import { changedParticipants } from './queries/participants.ts'
 
 export const CHANGES_MAX = 500
 

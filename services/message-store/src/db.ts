@@ -53,7 +53,11 @@ export interface Tables {
     notifications: Generated<string>
     muted_until: string | null
     draft: string | null
+    joined_version: Generated<number>
+    first_version: Generated<number>
+    left_seq: number | null
   }
+  absences: { conversation_id: string; user_id: string; from_seq: number; until_seq: number; org_id: string }
   messages: {
     conversation_id: string
     seq: number

@@ -1,6 +1,7 @@
-import { AppError } from '@parley/contracts'
+import { AppError, type Participant } from '@parley/contracts'
 import type { MessageRow } from './message.ts'
 import type { Membership } from './queries/membership.ts'
+import type { Place } from './queries/participants.ts'
 
 /**
  * Holds that a person is in a conversation.
@@ -35,3 +36,41 @@ export function requireOwn(row: MessageRow, status: string, user_id: string): vo
   if (status === 'locked') throw new AppError('conversation_locked', 'the conversation is locked')
   if (status === 'archived') throw new AppError('conversation_archived', 'the conversation is archived')
 }
+
+/**
+ * Holds that a person is in a conversation, by their place in it.
+ *
+ * @throws AppError not_a_participant
+ */
+export function requirePlace(place: Place | undefined): Place {
+  if (!place?.is_active) throw new AppError('not_a_participant', 'you are not in this conversation')
+  return place
+}
+
+/** @throws AppError direct_conversation */
+export function requireNotDirect({ type }: { type: string }): void {
+  if (type === 'direct') throw new AppError('direct_conversation', 'a direct conversation has two people, who stay in it')
+}
+
+/**
+ * Holds that a role may decide who is in a conversation.
+ *
+ * @throws AppError forbidden
+ */
+export function requireManager(role: Participant['role']): void {
+  if (role !== 'owner' && role !== 'admin') throw new AppError('forbidden', 'only owners and admins may do this')
+}
+
+/**
+ * Holds what an admin may not do to an owner: they would take the conversation from who gave it to them.
+ *
+ * @throws AppError forbidden
+ */
+export function requireOwnerFor(role: Participant['role'], deed: string): void {
+  if (role !== 'owner') throw new AppError('forbidden', `only an owner may ${deed}`)
+}
+
+const SHARED: ReadonlySet<string> = new Set(['project', 'support', 'announcement'])
+
+/** Whether whoever comes into a conversation of this type sees what was said before. */
+export const sharesHistory = (type: string): boolean => SHARED.has(type)

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { MarkRead } from '@parley/contracts'
+import { AddParticipant, MarkRead } from '@parley/contracts'
 import { Database, type Kysely, sql } from '@parley/pg-kit'
 import { failOnLeftovers, type Person, until } from '@parley/test-kit'
 import t from 'tap'
@@ -9,18 +9,19 @@ import { setup } from './setup.ts'
 failOnLeftovers(t)
 
 const { people, group, say, edit, ask, database } = await setup(t)
-const [ada, bob] = await people('Ada', 'Bob')
-const [mallory, mate] = await people('Mallory', 'Mate')
+const [ada, bob, cem] = await people('Ada', 'Bob', 'Cem')
+const [mallory, mate, late] = await people('Mallory', 'Mate', 'Late')
 
 // Something of each organization in every table.
-for (const [who, other] of [
-  [ada, bob],
-  [mallory, mate]
+for (const [who, other, later] of [
+  [ada, bob, cem],
+  [mallory, mate, late]
 ] as const) {
   const { id } = await group(who, other)
   const message = await say(who, id, 'secret')
   await edit(who, message, 'secret still')
   await ask(MarkRead, other, { conversation_id: id })
+  await ask(AddParticipant, who, { conversation_id: id, user_id: later.id })
 }
 await until(async () => (await database.query('select 1 from messaging.outbox_batches')).length === 0)
 await database.query(
@@ -56,7 +57,7 @@ const everything = (who: Person | undefined, table: string) =>
   })
 
 t.test('every table has row-level security, and its owner is not exempt', async t => {
-  t.ok(tables.length >= 8)
+  t.ok(tables.length >= 9)
   for (const { name, is_enabled, is_forced } of tables) t.ok(is_enabled && is_forced, name)
   for (const { name } of tables) {
     t.ok((await database.query(`select 1 from messaging.${name}`)).length > 0, `${name} has something to hide`)
@@ -82,7 +83,16 @@ t.test('a query without WHERE returns nothing of another organization, of any ta
     if (rows.length > 0) seen.add(name)
     for (const row of rows) t.equal(row.org_id ?? row.id, ada.org_id, name)
   }
-  t.same([...seen].sort(), ['conversations', 'message_revisions', 'messages', 'organizations', 'participants', 'read_markers', 'users'])
+  t.same([...seen].sort(), [
+    'absences',
+    'conversations',
+    'message_revisions',
+    'messages',
+    'organizations',
+    'participants',
+    'read_markers',
+    'users'
+  ])
 })
 
 t.test('without a person there is nothing to see at all', async t => {
@@ -120,6 +130,7 @@ t.test('rows cannot be made in the name of another organization', async t => {
     conversations: `(id, org_id, type, created_by, created_at, updated_at) values (${id}, ${org}, 'group', '${ada.id}', now(), now())`,
     participants: `(conversation_id, user_id, org_id, joined_at) values ('${theirs!.id}', '${mallory.id}', ${org}, now())`,
     message_revisions: `values (${id}, '${theirs!.id}', ${org}, 9, 'x', now(), '${ada.id}')`,
+    absences: `values ('${theirs!.id}', '${ada.id}', 1, 9, ${org})`,
     read_markers: `values ('${theirs!.id}', '${ada.id}', 9, ${org}, now())`,
     organizations: `(id, name) values (${id}, 'mine')`,
     users: `(org_id, id, username, display_name) values (${org}, ${id}, 'x', 'x')`,

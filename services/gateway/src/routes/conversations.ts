@@ -1,4 +1,14 @@
-import { CreateConversation, GetConversation, GetDirectConversation, ListConversations, ListParticipants, ROUTES } from '@parley/contracts'
+import {
+  AddParticipant,
+  ChangeParticipant,
+  CreateConversation,
+  GetConversation,
+  GetDirectConversation,
+  ListConversations,
+  ListParticipants,
+  RemoveParticipant,
+  ROUTES
+} from '@parley/contracts'
 import type { Bus } from '@parley/nats-kit'
 import type { Routes } from '../call.ts'
 
@@ -20,4 +30,17 @@ export function conversations(route: Routes, bus: Bus): void {
   route(ROUTES.getConversation, ({ actor, params }) => bus.relay(GetConversation, { actor, ...params }))
 
   route(ROUTES.listParticipants, ({ actor, params, query }) => bus.relay(ListParticipants, { actor, ...params, query }))
+
+  route(ROUTES.addParticipant, async ({ actor, params, body, reply }) => {
+    const { participant, added } = await bus.request(AddParticipant, { actor, ...params, ...body })
+    reply.code(added ? 201 : 200)
+    return participant
+  })
+
+  route(ROUTES.changeParticipant, ({ actor, params, body }) => bus.relay(ChangeParticipant, { actor, ...params, ...body }))
+
+  route(ROUTES.removeParticipant, async ({ actor, params }) => {
+    await bus.request(RemoveParticipant, { actor, ...params })
+    return null
+  })
 }

@@ -15,15 +15,10 @@ import {
   type User
 } from '@parley/contracts'
 import { type Added, announceAdded, newBatch } from '../announce.ts'
-import {
-  getConversations,
-  insertConversation,
-  type NewConversation,
-  pageOfConversations,
-  pageOfParticipants
-} from '../queries/conversations.ts'
+import { getConversations, insertConversation, type NewConversation, pageOfConversations } from '../queries/conversations.ts'
 import { findMembership } from '../queries/membership.ts'
 import { leaveInOutbox } from '../queries/outbox.ts'
+import { pageOfParticipants } from '../queries/participants.ts'
 import { findUsers } from '../queries/people.ts'
 import { requireParticipant } from '../rules.ts'
 import type { Store } from '../store.ts'

@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs'
 import { type Kysely, type Migration, sql } from '@parley/pg-kit'
 
 /** Every migration by name, in order; forward only, each safe while the version before it still runs. */
-export const migrations: Record<string, Migration> = { '001-messaging': fromFile('001-messaging.sql') }
+export const migrations: Record<string, Migration> = {
+  '001-messaging': fromFile('001-messaging.sql'),
+  '002-membership': fromFile('002-membership.sql')
+}
 
 function fromFile(name: string): Migration {
   const text = readFileSync(new URL(name, import.meta.url), 'utf8')

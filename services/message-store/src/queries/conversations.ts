@@ -4,16 +4,12 @@ import type { Tables } from '../db.ts'
 import { type MessageRow, toMyMessage } from '../message.ts'
 import { UNREAD_COUNT } from './membership.ts'
 import { MESSAGE_COLUMNS, WITH_SENDER } from './message-columns.ts'
+import { PARTICIPANT_COLUMNS } from './participants.ts'
 import { escapeLike, findUsers } from './people.ts'
 
 const SHARED_COLUMNS = sql`
   c.id, c.org_id, c.type, c.status, c.title, c.description, c.project_id, c.created_by, c.created_at, c.updated_at, c.metadata,
   c.participant_count, c.last_message_at, c.last_seq, c.version`
-
-const PARTICIPANT_COLUMNS = sql`
-  p.user_id, u.username, u.display_name, u.avatar_url, p.role, p.joined_at, p.is_active,
-  (select m.id from messages m where m.conversation_id = p.conversation_id and m.seq = p.last_read_seq) as last_read_message_id,
-  p.last_read_seq, p.last_read_at`
 
 interface MineRow extends SharedConversation {
   direct_low: string | null
@@ -149,21 +145,6 @@ export async function pageOfConversations(
   return { ids: rows.map(row => row.id), total: counted[0]?.total ?? 0 }
 }
 
-/** One page of who is in a conversation, longest-standing first. */
-export async function pageOfParticipants(
-  db: Kysely<Tables>,
-  conversation_id: string,
-  { page, page_size }: { page: number; page_size: number }
-): Promise<{ participants: Participant[]; total: number }> {
-  const { rows: counted } = await sql<{ total: number }>`
-    select count(*) as total from participants p where p.conversation_id = ${conversation_id} and p.is_active`.execute(db)
-  const { rows } = await sql<Participant>`
-    select ${PARTICIPANT_COLUMNS} from participants p join users u on u.org_id = p.org_id and u.id = p.user_id
-    where p.conversation_id = ${conversation_id} and p.is_active
-    order by p.joined_at, p.user_id limit ${page_size} offset ${(page - 1) * page_size}`.execute(db)
-  return { participants: rows, total: counted[0]?.total ?? 0 }
-}
-
 export interface NewConversation {
   id: string
   org_id: string
@@ -206,28 +187,21 @@ export async function insertConversation(db: Kysely<Tables>, c: NewConversation)
   return { id: c.id, created: true }
 }
 
+/** The part of a conversation that is the same for everyone, and the version at which it last changed. */
+export async function sharedConversation(
+  db: Kysely<Tables>,
+  conversation_id: string
+): Promise<(SharedConversation & { changed_version: number }) | undefined> {
+  const { rows } = await sql<SharedConversation & { changed_version: number }>`
+    select ${SHARED_COLUMNS}, c.changed_version from conversations c where c.id = ${conversation_id}`.execute(db)
+  return rows[0]
+}
+
 /** The part of conversations that is the same for everyone, of those that changed since a version. */
 export async function changedConversations(db: Kysely<Tables>, since: ReadonlyMap<string, number>): Promise<SharedConversation[]> {
   const { rows } = await sql<SharedConversation>`
     select ${SHARED_COLUMNS} from unnest(${[...since.keys()]}::uuid[], ${[...since.values()]}::bigint[]) as i (id, since)
     join conversations c on c.id = i.id where c.changed_version > i.since`.execute(db)
-  return rows
-}
-
-/** Participants that changed since a version: conversation by conversation in the order given, `limit` in all. */
-export async function changedParticipants(
-  db: Kysely<Tables>,
-  since: ReadonlyMap<string, number>,
-  limit: number
-): Promise<(Participant & { conversation_id: string; version: number })[]> {
-  const { rows } = await sql<Participant & { conversation_id: string; version: number }>`
-    select i.id as conversation_id, x.* from unnest(${[...since.keys()]}::uuid[], ${[...since.values()]}::bigint[]) with ordinality as i (id, since, o)
-    cross join lateral (
-      select ${PARTICIPANT_COLUMNS}, p.version from participants p join users u on u.org_id = p.org_id and u.id = p.user_id
-      where p.conversation_id = i.id and p.version > i.since order by p.version, p.user_id limit ${limit}
-    ) x
-    order by i.o, x.version, x.user_id
-    limit ${limit}`.execute(db)
   return rows
 }
 

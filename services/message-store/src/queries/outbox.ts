@@ -46,7 +46,10 @@ export async function outboxDepth(db: Kysely<Tables>): Promise<{ rows: number; a
 }
 
 /** The messages that stand at the versions of a batch. */
-export async function messagesAtVersions(db: Kysely<Tables>, { conversation_ids, versions }: OutboxBatch): Promise<MessageRow[]> {
+export async function messagesAtVersions(
+  db: Kysely<Tables>,
+  { conversation_ids, versions }: { conversation_ids: readonly string[]; versions: readonly number[] }
+): Promise<MessageRow[]> {
   const { rows } = await sql<MessageRow>`
     select ${MESSAGE_COLUMNS} from unnest(${conversation_ids}::uuid[], ${versions}::bigint[]) as i (conversation_id, version)
     join ${WITH_SENDER} on m.conversation_id = i.conversation_id and m.version = i.version

@@ -1,9 +1,10 @@
 import { type ChangeType, CONVERSATION_TOLD_MAX } from '@parley/contracts'
 import type { Database, Kysely } from '@parley/pg-kit'
 import type { FastifyBaseLogger } from 'fastify'
-import { type Added, announceAdded } from '../announce.ts'
+import { type Added, announceAdded, announceChanges } from '../announce.ts'
 import type { Tables } from '../db.ts'
 import { changeFrame, toMessage } from '../message.ts'
+import { changesAt } from '../queries/changes-at.ts'
 import { getConversations } from '../queries/conversations.ts'
 import { claimBatches, findConversation, messagesAtVersions, type OutboxBatch } from '../queries/outbox.ts'
 import type { Publisher } from './publish.ts'
@@ -88,6 +89,10 @@ export class Sweeper {
       }
       announceAdded(this.#publisher, batch.id, conversation, added)
       return
+    }
+    if (batch.kind === 'conversation_changed') {
+      const told = await changesAt(db, batch.conversation_ids[0]!, batch.versions, batch.user_ids)
+      return told ? announceChanges(this.#publisher, batch.id, told) : this.#publisher.publish(batch.id, [])
     }
     const frames = new Map<string, string[]>()
     for (const row of await messagesAtVersions(db, batch)) {
