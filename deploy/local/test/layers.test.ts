@@ -33,6 +33,7 @@ async function wrongEdges(t: Test, files: Record<string, string>, dependencies: 
   )
   await write(join(root, 'services/gateway/src/queries/list.ts'), "import type { Database } from '../db.ts'")
   await write(join(root, 'services/gateway/src/db.ts'), '')
+  await write(join(root, 'packages/nats-kit/test/consumer.test.ts'), "import { createApp } from '@parley/service-kit'")
   await write(join(root, 'services/gateway/test/app.test.ts'), "import { person } from '@parley/test-kit'\nimport '../src/app.ts'")
   for (const [file, source] of Object.entries(files)) await write(join(root, file), source)
   return findWrongEdges(root)
