@@ -2,19 +2,21 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { Bench, Measure, Row } from './bench.ts'
+import type { Bench, Measure, Result } from './bench.ts'
 import { readConditions } from './conditions.ts'
 import { Lifetime } from './lifetime.ts'
 import { connections } from './measures/connections.ts'
 import { fanOut } from './measures/fan-out.ts'
+import { growth } from './measures/growth.ts'
 import { latency } from './measures/latency.ts'
 import { throughput } from './measures/throughput.ts'
+import { twoByTwo } from './measures/two-by-two.ts'
 import { pin } from './pinning.ts'
-import { toJson, toTable } from './report.ts'
+import { toGrowthTable, toJson, toTable, toVerdictTable } from './report.ts'
 import { startServers } from './servers.ts'
-import { verifyDatabase } from './verify.ts'
+import { verifyBaseline, verifyDatabase } from './verify.ts'
 
-const MEASURES: Record<string, Measure> = { throughput, 'fan-out': fanOut, latency, connections }
+const MEASURES: Record<string, Measure> = { throughput, 'fan-out': fanOut, latency, connections, 'two-by-two': twoByTwo, growth }
 const USAGE = `npm run bench [-- [${Object.keys(MEASURES).join('] [')}] [--short] [--json FILE] [--profile FOLDER]]`
 
 const startedAt = Date.now()
@@ -73,7 +75,7 @@ function readOptions(): Options {
 
 async function run({ names, isShort, jsonFile, profileDir }: Options): Promise<void> {
   const pinning = pin()
-  say('starting PostgreSQL, NATS, Redis, message-store, gateway and the baseline')
+  say('starting PostgreSQL, NATS, Redis, message-store, gateway and the baselines')
   if (profileDir !== undefined) await mkdir(profileDir, { recursive: true })
   const servers = await startServers(life, { profileDir })
   const conditions: Record<string, string> = {
@@ -82,12 +84,16 @@ async function run({ names, isShort, jsonFile, profileDir }: Options): Promise<v
   }
   for (const [name, value] of Object.entries(conditions)) say(`${name}: ${value}`)
 
-  const bench: Bench = { servers, pinning, isShort, accepted: new Map(), say }
-  const rows: Row[] = []
+  const accepted: Bench['accepted'] = { parley: new Map(), socketio: new Map(), broadcast: new Map() }
+  const results: Result[] = []
   for (const name of names) {
-    rows.push(...(await MEASURES[name]!({ ...bench, say: text => say(`${name}: ${text}`) })))
+    results.push(await MEASURES[name]!({ servers, pinning, isShort, accepted, say: text => say(`${name}: ${text}`) }))
   }
-  const verified = await verifyDatabase(servers.database, bench.accepted)
+  await servers.settle()
+  const verified = [
+    await verifyDatabase(servers.database, accepted.parley),
+    await verifyBaseline(servers.socketioDatabase, accepted.socketio)
+  ].join('; ')
   say(`checked: nothing lost, nothing twice, all in order; ${verified}`)
   const counters = await servers.readCounters()
   say(
@@ -99,10 +105,15 @@ async function run({ names, isShort, jsonFile, profileDir }: Options): Promise<v
     .map(load => load.toFixed(2))
     .join(' ')
 
-  const result = { conditions, verified, counters, seconds: (Date.now() - startedAt) / 1_000, rows: rows.map(toJson) }
-  await writeFile(jsonFile, `${JSON.stringify(result, null, 2)}\n`)
-  process.stdout.write(`\nMedians of the rounds (lowest–highest); the ratio is Parley : baseline.\n\n${toTable(rows)}\n`)
-  process.stdout.write(
-    `\nload average: ${conditions['load average before']} before, ${conditions['load average after']} after\nas JSON: ${jsonFile}\n`
-  )
+  const rows = results.flatMap(result => result.rows)
+  const grown = results.flatMap(result => result.growth ?? [])
+  const verdicts = results.flatMap(result => result.verdicts)
+  const seconds = (Date.now() - startedAt) / 1_000
+  const all = { conditions, verified, counters, seconds, verdicts, rows: rows.map(toJson), growth: grown }
+  await writeFile(jsonFile, `${JSON.stringify(all, null, 2)}\n`)
+  const print = (text: string) => process.stdout.write(`\n${text}\n`)
+  if (rows.length > 0) print(`Medians of the rounds (lowest–highest); ratios are Parley : other.\n\n${toTable(rows)}`)
+  if (grown.length > 0) print(toGrowthTable(grown))
+  print(toVerdictTable(verdicts))
+  print(`load average: ${conditions['load average before']} before, ${conditions['load average after']} after\nas JSON: ${jsonFile}`)
 }

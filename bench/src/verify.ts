@@ -56,3 +56,23 @@ export async function verifyDatabase(database: pg.Client, accepted: ReadonlyMap<
   if (faults.length > 0) throw new Error(`the check of the database failed:\n  ${faults.slice(0, 20).join('\n  ')}`)
   return `${messages} messages in ${rows.length} conversations: as many as were acknowledged, seq and version without a hole and equal to the counters, outbox empty`
 }
+
+/**
+ * Holds the baseline that stores against what the load generator saw: in every conversation as many messages as were
+ * acknowledged. It promises no numbers, so there is nothing else to look at.
+ *
+ * @throws Error with every difference
+ */
+export async function verifyBaseline(database: pg.Client, accepted: ReadonlyMap<string, number>): Promise<string> {
+  const { rows } = await database.query<{ id: string; stored: number }>(
+    'select conversation_id as id, count(*)::float8 as stored from messages group by conversation_id'
+  )
+  const stored = new Map(rows.map(row => [row.id, row.stored]))
+  const faults: string[] = []
+  for (const id of new Set([...accepted.keys(), ...stored.keys()])) {
+    const [wanted, found] = [accepted.get(id) ?? 0, stored.get(id) ?? 0]
+    if (wanted !== found) faults.push(`${id}: ${wanted} messages were acknowledged, ${found} are stored`)
+  }
+  if (faults.length > 0) throw new Error(`the check of the baseline's database failed:\n  ${faults.slice(0, 20).join('\n  ')}`)
+  return `${rows.reduce((sum, row) => sum + row.stored, 0)} messages of the Socket.IO baseline: as many as were acknowledged`
+}

@@ -1,5 +1,6 @@
+import { ACK, DIALECTS, type Dialect, MESSAGE, READY } from './dialects.ts'
 import { Histogram } from './histogram.ts'
-import { CONNECTS_IN_FLIGHT, type ConversationOf, type Target } from './protocol.ts'
+import { CONNECTS_IN_FLIGHT, type ConversationOf, type Member, type Target } from './protocol.ts'
 import { clock, LoadSocket } from './socket.ts'
 
 const CONTENT_LENGTH = 120
@@ -18,12 +19,6 @@ const MARK = '#'.charCodeAt(0)
 const ZERO = '0'.charCodeAt(0)
 const FILLER = 'what one says in a message of the usual length, neither a word nor a page, '.repeat(3)
 
-/** Where the first letter of a frame's type stands. */
-const TYPE_AT = '{"type":"'.length
-const NEW_MESSAGE = 'n'.charCodeAt(0)
-const ACK = 'a'.charCodeAt(0)
-const READY = 'r'.charCodeAt(0)
-const ACK_ID_AT = '{"type":"ack","id":"'.length
 const VERSION_AT = '{"type":"new_message","conversation_id":"","version":'.length + 36
 const CONTENT_FIELD = '"content":"'
 
@@ -34,6 +29,7 @@ const CONTENT_FIELD = '"content":"'
  */
 export class Crowd {
   readonly target: Target
+  readonly dialect: Dialect
   readonly conversations: Talk[]
   readonly acks = new Histogram()
   readonly latencies = new Histogram()
@@ -53,14 +49,15 @@ export class Crowd {
 
   constructor(target: Target, conversations: readonly ConversationOf[]) {
     this.target = target
+    this.dialect = DIALECTS[target]
     this.conversations = conversations.map((conversation, index) => new Talk(this, conversation, index))
   }
 
   /** Resolves when everyone's socket has said `ready`. */
-  async open(url: string): Promise<void> {
+  async open(urls: readonly string[]): Promise<void> {
     const waiting = this.conversations.flatMap(talk => talk.people)
     const connectNext = async (): Promise<void> => {
-      for (let person = waiting.pop(); person; person = waiting.pop()) await person.connect(url)
+      for (let person = waiting.pop(); person; person = waiting.pop()) await person.connect(urls[person.place % urls.length]!)
     }
     await Promise.all(Array.from({ length: CONNECTS_IN_FLIGHT }, connectNext))
   }
@@ -115,7 +112,7 @@ class Talk {
     this.crowd = crowd
     this.id = id
     this.index = index
-    this.people = members.map(({ user_id, token }, place) => new Person(this, place, user_id, token))
+    this.people = members.map((member, place) => new Person(this, place, member))
     this.received = new Int32Array(members.length ** 2)
   }
 
@@ -136,8 +133,7 @@ class Talk {
 export class Person {
   readonly #talk: Talk
   readonly place: number
-  readonly #user_id: string
-  readonly #token: string
+  readonly #member: Member
   #socket: LoadSocket | undefined
   #onReady: { resolve: () => void; reject: (error: Error) => void } | undefined
   sent = 0
@@ -147,11 +143,10 @@ export class Person {
   /** A hash over all messages in the order in which they came. */
   order = 0
 
-  constructor(talk: Talk, place: number, user_id: string, token: string) {
+  constructor(talk: Talk, place: number, member: Member) {
     this.#talk = talk
     this.place = place
-    this.#user_id = user_id
-    this.#token = token
+    this.#member = member
   }
 
   get name(): string {
@@ -160,13 +155,10 @@ export class Person {
 
   connect(url: string): Promise<void> {
     const { crowd, id } = this.#talk
-    const target = new URL(url)
-    if (crowd.target === 'parley') target.pathname = '/api/v1/ws'
-    else target.search = new URLSearchParams({ user: this.#user_id, conversation: id }).toString()
-    const headers: Record<string, string> = crowd.target === 'parley' ? { authorization: `Bearer ${this.#token}` } : {}
+    const target = crowd.dialect.upgradeOf(url, this.#member, id)
     return new Promise((resolve, reject) => {
       this.#onReady = { resolve, reject }
-      this.#socket = new LoadSocket(target, headers, this)
+      this.#socket = new LoadSocket(target.url, target.headers, this)
     })
   }
 
@@ -184,20 +176,28 @@ export class Person {
     crowd.sent++
     crowd.outstanding += people.length
     crowd.unacknowledged++
-    this.#socket!.send(
-      `{"type":"send_message","id":"${number}","conversation_id":"${id}","client_message_id":"${this.#user_id.slice(0, 24)}${number.padStart(12, '0')}","content":"${content}"}`
-    )
+    const client_message_id = this.#member.user_id.slice(0, 24) + number.padStart(12, '0')
+    this.#socket!.send(crowd.dialect.frameOf({ number, conversation_id: id, client_message_id, content }))
   }
 
   /** Hot path: runs once a delivery, some hundred thousand times a second. */
   onText(buffer: Buffer, start: number, end: number, now: number): void {
-    const type = buffer[start + TYPE_AT]
-    if (type === NEW_MESSAGE) this.#onMessage(buffer, start, end, now)
-    else if (type === ACK) this.#onAck(buffer, start, now)
-    else if (type === READY && this.#onReady) {
+    const kind = this.#talk.crowd.dialect.kindOf(buffer, start)
+    if (kind === MESSAGE) this.#onMessage(buffer, start, end, now)
+    else if (kind === ACK) this.#onAck(buffer, start, now)
+    else if (kind === READY && this.#onReady) {
       this.#onReady.resolve()
       this.#onReady = undefined
-    } else this.#talk.crowd.fault(`${this.name} got what nobody expects: ${buffer.toString('latin1', start, Math.min(end, start + 200))}`)
+    } else this.#onOther(buffer.toString('latin1', start, Math.min(end, start + 200)))
+  }
+
+  #onOther(text: string): void {
+    const { crowd } = this.#talk
+    const answer = crowd.dialect.answerTo(text, this.#member)
+    if (answer === undefined) {
+      crowd.fault(`${this.name} got what nobody expects: ${text}`)
+      this.#onReady?.reject(new Error(`${crowd.target}: ${this.name} was not let in: ${text}`))
+    } else if (answer !== '') this.#socket!.send(answer)
   }
 
   onClose(reason: string): void {
@@ -226,7 +226,7 @@ export class Person {
     }
     received[place] = number
     this.order = (Math.imul(this.order, 31) + Math.imul(number, 65_599) + sender) | 0
-    if (crowd.target === 'parley') this.#checkVersion(buffer, start + VERSION_AT)
+    if (crowd.dialect.hasVersions) this.#checkVersion(buffer, start + VERSION_AT)
 
     crowd.latencies.add(now - sentAt)
     crowd.delivered++
@@ -246,7 +246,8 @@ export class Person {
 
   #onAck(buffer: Buffer, start: number, now: number): void {
     const { crowd } = this.#talk
-    const number = readNumber(buffer, start + ACK_ID_AT, NUMBER_DIGITS)
+    const number = crowd.dialect.ackedBy(buffer, start)
+    if (Number.isNaN(number)) return crowd.fault(`a message of ${this.name} was refused`)
     if (number !== this.#acknowledged + 1) crowd.fault(`${this.name} got the ack of ${number} after that of ${this.#acknowledged}`)
     this.#acknowledged = number
     this.#talk.accepted++

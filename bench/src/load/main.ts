@@ -28,10 +28,10 @@ function carryOut(order: Order): Promise<Answer> {
   return close(order)
 }
 
-async function open({ target, url, conversations, watched }: Open): Promise<Opened> {
+async function open({ target, urls, conversations, watched }: Open): Promise<Opened> {
   const crowd = new Crowd(target, conversations)
   const watch = new Watch(watched)
-  await crowd.open(url)
+  await crowd.open(urls)
   const { seconds, cpu, loadShare } = watch.read()
   crowds.set(target, crowd)
   return { sockets: conversations.reduce((sum, { members }) => sum + members.length, 0), seconds, cpu, loadShare }

@@ -1,5 +1,5 @@
-/** The two that are measured in one run. */
-export const TARGETS = ['parley', 'baseline'] as const
+/** Those that are measured in one run, in turn. */
+export const TARGETS = ['parley', 'socketio', 'broadcast'] as const
 export type Target = (typeof TARGETS)[number]
 
 export const CONNECTS_IN_FLIGHT = 100
@@ -21,7 +21,8 @@ export type Watched = Record<string, { pid: number; children?: boolean }>
 export interface Open {
   do: 'open'
   target: Target
-  url: string
+  /** People of a conversation spread over them. */
+  urls: string[]
   conversations: ConversationOf[]
   watched: Watched
 }

@@ -1,22 +1,25 @@
-import { type Bench, cpuRowsOf, type Rounds, type Row, rowOf, sharesOf, watchedOf, withLoad } from '../bench.ts'
-import { TARGETS } from '../load/protocol.ts'
+import { type Bench, byTarget, cpuRowsOf, inTurn, type Result, rowOf, sharesOf, withLoad } from '../bench.ts'
+import type { Ran } from '../load/protocol.ts'
 import { makeConversations } from '../people.ts'
+import { atMostTimes } from '../verdicts.ts'
 
 const CONVERSATIONS = 100
 const PEOPLE_EACH = 10
 const RATE = 200
-const SECONDS = 10
+const SECONDS = 30
+const SHORT_SECONDS = 10
 
-/** How long a message takes from its sender to everyone else when there is little to do. */
-export async function latency(bench: Bench): Promise<Row[]> {
+/** S1: how long a message takes from its sender to everyone else when there is little to do. */
+export async function latency(bench: Bench): Promise<Result> {
   const { servers, isShort, say } = bench
   const conversations = await makeConversations(servers, CONVERSATIONS, PEOPLE_EACH)
-  const rounds: Rounds = { parley: [], baseline: [] }
+  const rounds = byTarget<Ran>()
   await withLoad(bench, conversations, async generator => {
-    for (let round = 0; round <= (isShort ? 1 : 3); round++) {
-      const seconds = round > 0 ? SECONDS : isShort ? 1 : 3
-      for (const target of TARGETS) {
-        const ran = await generator.order({ do: 'paced', target, rate: RATE, seconds, watched: watchedOf(servers, target) })
+    for (let round = 0; round <= (isShort ? 2 : 3); round++) {
+      const seconds = round === 0 ? (isShort ? 1 : 3) : isShort ? SHORT_SECONDS : SECONDS
+      for (const target of inTurn(round)) {
+        await servers.settle()
+        const ran = await generator.order({ do: 'paced', target, rate: RATE, seconds, watched: servers.doors[target].watched })
         if (ran.gaveUp) throw new Error(`${target} does not even keep up with ${RATE} messages/s`)
         if (round > 0) rounds[target].push(ran)
         const { p50, p99 } = ran.delivery
@@ -24,9 +27,10 @@ export async function latency(bench: Bench): Promise<Row[]> {
       }
     }
   })
-  return [
-    rowOf(`delivered after, at ${RATE} messages/s, p50`, 'ms', rounds, ran => ran.delivery.p50),
-    rowOf(`delivered after, at ${RATE} messages/s, p99`, 'ms', rounds, ran => ran.delivery.p99),
-    ...cpuRowsOf(`at ${RATE} messages/s`, rounds, Object.keys(servers.watched))
-  ]
+  const p50 = rowOf(`delivered after, at ${RATE} messages/s, p50`, 'ms', rounds, ran => ran.delivery.p50)
+  const p99 = rowOf(`delivered after, at ${RATE} messages/s, p99`, 'ms', rounds, ran => ran.delivery.p99)
+  return {
+    rows: [p50, p99, ...cpuRowsOf(`at ${RATE} messages/s`, rounds)],
+    verdicts: [atMostTimes('S1 delivered after, p50', p50, 1.5, 'socketio'), atMostTimes('S1 delivered after, p99', p99, 1, 'socketio')]
+  }
 }
