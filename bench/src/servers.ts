@@ -80,6 +80,7 @@ export async function startServers(scope: Scope, { profileDir }: { profileDir: s
 
   const env = (name: string): NodeJS.ProcessEnv => ({
     NODE_ENV: 'production',
+    NATS_MONITOR_URL: nats.monitorUrl,
     ...NO_LIMITS,
     ...(profileDir !== undefined && { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileDir} --cpu-prof-name=${name}.cpuprofile` })
   })

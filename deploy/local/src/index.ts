@@ -1,4 +1,4 @@
-export { type NatsOptions, startNats } from './nats.ts'
+export { type NatsOptions, type NatsServer, startNats } from './nats.ts'
 export { freePort } from './ports.ts'
 export { type PostgresOptions, startPostgres } from './postgres.ts'
 export type { Exit, Server } from './process.ts'

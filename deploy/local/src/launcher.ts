@@ -73,6 +73,7 @@ export class Launcher {
       ...env,
       ...belongingTo(dataDir),
       NATS_URL: urls.nats,
+      NATS_MONITOR_URL: urls.natsMonitor,
       REDIS_URL: urls.redis,
       DEMO: this.#settings.demo ? '1' : '0',
       ...(secret && { JWT_SECRET_KEY: secret })
@@ -130,8 +131,10 @@ export class Launcher {
     await this.#folder?.close()
   }
 
-  async #startServers(): Promise<{ database: string; nats: string; redis: string }> {
-    const { databaseUrl, natsUrl, redisUrl } = this.#settings
+  async #startServers(): Promise<{ database: string; nats: string; natsMonitor: string; redis: string }> {
+    const { databaseUrl, natsUrl, natsMonitorUrl = '', redisUrl } = this.#settings
+    // Of a server that is not ours, its owner says where.
+    const monitor = { url: natsMonitorUrl, port: undefined as number | undefined }
     const options = (name: string, port?: number) => ({
       dataDir: this.#folder!.file(name),
       logFile: this.#folder!.logFile(name),
@@ -139,10 +142,16 @@ export class Launcher {
     })
     const [database, nats, redis] = await Promise.all([
       databaseUrl ?? this.#startServer('postgres', port => startPostgres(options('postgres', port))),
-      natsUrl ?? this.#startServer('nats', port => startNats(options('nats', port))),
+      natsUrl ??
+        this.#startServer('nats', async port => {
+          const server = await startNats({ ...options('nats', port), ...(monitor.port !== undefined && { monitorPort: monitor.port }) })
+          monitor.port = server.monitorPort
+          monitor.url = server.monitorUrl
+          return server
+        }),
       redisUrl ?? this.#startServer('redis', port => startRedis(options('redis', port)))
     ])
-    return { database, nats, redis }
+    return { database, nats, natsMonitor: monitor.url, redis }
   }
 
   /** Starts one of our own servers; it comes back on the same port when it dies, so its clients find it again. */

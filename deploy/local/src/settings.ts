@@ -13,6 +13,7 @@ export interface Settings {
   /** Servers that are there already; what is missing is started. */
   databaseUrl: string | undefined
   natsUrl: string | undefined
+  natsMonitorUrl: string | undefined
   redisUrl: string | undefined
   /** Undefined: one is made and kept, unless keys come from `jwksUrl`. */
   jwtSecretKey: string | undefined
@@ -39,6 +40,7 @@ export function readSettings(args: string[], environment: NodeJS.ProcessEnv, ser
     dataDir: resolve(ROOT, given('PARLEY_DATA_DIR') ?? '.parley'),
     databaseUrl: given('DATABASE_URL'),
     natsUrl: given('NATS_URL'),
+    natsMonitorUrl: given('NATS_MONITOR_URL'),
     redisUrl: given('REDIS_URL'),
     jwtSecretKey: given('JWT_SECRET_KEY'),
     jwksUrl: given('JWT_JWKS_URL'),

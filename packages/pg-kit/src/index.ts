@@ -1,5 +1,6 @@
 export { type Kysely, sql } from 'kysely'
 export type { Migration } from 'kysely/migration'
 export * from './database.ts'
+export * from './durability.ts'
 export * from './errors.ts'
 export * from './migrate.ts'

@@ -11,6 +11,16 @@ export const COMMON = {
     default: 'nats://127.0.0.1:4222',
     pattern: '^(nats|tls)://',
     description: 'Where NATS is; several separated by commas.'
+  }),
+  NATS_MONITOR_URL: Type.String({
+    default: '',
+    pattern: '^(https?://.*)?$',
+    description: 'Monitoring address of each NATS server, such as http://nats:8222: tells whether it flushes what it acknowledges.'
+  }),
+  NODE_ENV: Type.String({ default: 'development', description: '`production` refuses what is only safe on a laptop.' }),
+  ALLOW_UNSAFE_DURABILITY: Type.Union([Type.Literal('0'), Type.Literal('1')], {
+    default: '0',
+    description: '1 starts in production on servers that may lose acknowledged messages.'
   })
 }
 

@@ -1,4 +1,5 @@
 export * from './app.ts'
 export * from './config.ts'
+export * from './durability.ts'
 export * from './metrics.ts'
 export * from './run.ts'

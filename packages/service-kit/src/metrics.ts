@@ -13,13 +13,16 @@ export class Metrics {
     return new Counter({ name: `parley_${name}`, help, labelNames, registers: [this.registry] })
   }
 
-  gauge(name: string, help: string, read?: () => number | Promise<number>): Gauge {
+  /** With `read` its value is asked for at each look; with `labels` it is what was set last. */
+  gauge(name: string, help: string, how: (() => number | Promise<number>) | { labels: string[] }): Gauge<string> {
+    const read = typeof how === 'function' ? how : undefined
     return new Gauge({
       name: `parley_${name}`,
       help,
+      labelNames: typeof how === 'function' ? [] : how.labels,
       registers: [this.registry],
       ...(read && {
-        async collect(this: Gauge) {
+        async collect(this: Gauge<string>) {
           // What cannot be read now has no value, and must not take the other metrics with it.
           this.set(
             await Promise.resolve()

@@ -4,7 +4,7 @@ import { type FreshDatabase, freshDatabase, migratedDatabase } from './database.
 import { type Person, signToken } from './people.ts'
 import { startGateway, startStore, type TestProcess } from './processes.ts'
 import type { Scope } from './scope.ts'
-import { startTestNats, startTestRedis, type TestServer } from './servers.ts'
+import { startTestNats, startTestRedis, type TestNats, type TestServer } from './servers.ts'
 import { openSocket, type Socket, type SocketOptions } from './socket.ts'
 
 export interface Platform {
@@ -12,7 +12,7 @@ export interface Platform {
   urls: string[]
   secret: string
   database: FreshDatabase
-  nats: TestServer
+  nats: TestNats
   redis: TestServer
   gateways: TestProcess[]
   stores: TestProcess[]
@@ -31,7 +31,7 @@ export async function startPlatform(
     stores: storeCount = 1,
     postgres,
     demo = false,
-    env = {}
+    env: further = {}
   }: {
     gateways?: number
     stores?: number
@@ -47,6 +47,7 @@ export async function startPlatform(
     startTestNats(t),
     startTestRedis(t)
   ])
+  const env = { NATS_MONITOR_URL: nats.monitorUrl, ...further }
   const [stores, gateways] = await Promise.all([
     Promise.all(
       numbers(storeCount).map(n => startStore(t, { databaseUrl: database.url, natsUrl: nats.url, instance: `message-store-${n}`, env }))

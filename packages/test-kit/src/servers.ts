@@ -1,19 +1,18 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Exit, startNats, startPostgres, startRedis } from '@parley/local'
+import { type Exit, freePort, type Server, startNats, startPostgres, startRedis } from '@parley/local'
 import type { Scope } from './scope.ts'
 
-type Start = (options: { dataDir: string; port?: number }) => Promise<Running>
-type Running = Awaited<ReturnType<typeof startNats>>
+type Start = (options: { dataDir: string; port?: number }) => Promise<Server>
 
 /** A server of a test's own: it may be killed, frozen and started again on the same port with what it had stored. */
 export class TestServer {
   readonly #start: Start
   readonly #dataDir: string
-  #running: Running
+  #running: Server
 
-  constructor(start: Start, dataDir: string, running: Running) {
+  constructor(start: Start, dataDir: string, running: Server) {
     this.#start = start
     this.#dataDir = dataDir
     this.#running = running
@@ -95,9 +94,18 @@ export async function temporaryFolder(t: Scope, name: string): Promise<string> {
   return folder
 }
 
-/** Starts a NATS server of a test's own, with JetStream in a folder that is removed with it. */
-export const startTestNats = (t: Scope): Promise<TestServer> =>
-  startServer(t, 'nats', options => startNats({ ...options, syncAlways: false }))
+/** A NATS server, with the place where it says what it is set to. */
+export type TestNats = TestServer & { readonly monitorUrl: string }
+
+/**
+ * Starts a NATS server of a test's own, with JetStream in a folder that is removed with it. It does not flush each message,
+ * which no test but those of durability needs.
+ */
+export async function startTestNats(t: Scope, { syncAlways = false }: { syncAlways?: boolean } = {}): Promise<TestNats> {
+  const monitorPort = await freePort()
+  const server = await startServer(t, 'nats', options => startNats({ ...options, monitorPort, syncAlways }))
+  return Object.assign(server, { monitorUrl: `http://127.0.0.1:${monitorPort}` })
+}
 
 /** Starts a Redis of a test's own. */
 export const startTestRedis = (t: Scope): Promise<TestServer> => startServer(t, 'redis', startRedis)

@@ -1,7 +1,7 @@
 import { GetHeads } from '@parley/contracts'
-import { natsKit } from '@parley/nats-kit'
+import { natsKit, unsafeJetStream } from '@parley/nats-kit'
 import { redisKit } from '@parley/redis-kit'
-import { createApp } from '@parley/service-kit'
+import { createApp, guardDurability } from '@parley/service-kit'
 import type { FastifyInstance } from 'fastify'
 import { createRoutes } from './call.ts'
 import { type Config, checkConfig } from './config.ts'
@@ -40,6 +40,7 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   await app.register(redisKit, { url: config.REDIS_URL })
   await app.register(natsKit, { url: config.NATS_URL, service: 'gateway', instance: config.PARLEY_INSTANCE })
   const { bus, redis } = app
+  await guardDurability(app, { ...config, components: { jetstream: () => unsafeJetStream(bus, config.NATS_MONITOR_URL) } })
   health.add('nats', { needed: true, check: () => bus.isConnected })
   health.add('message_store', {
     needed: true,

@@ -5,7 +5,6 @@ const List = (description: string) => Type.String({ default: '', description })
 
 export const Config = Type.Object({
   ...COMMON,
-  NODE_ENV: Type.String({ default: 'development', description: '`production` refuses what is only safe on a laptop.' }),
   PORT: Type.Integer({ default: 3000, minimum: 0, maximum: 65_535, description: 'The public door: REST, WebSocket and the page.' }),
   HOST: Type.String({ default: '127.0.0.1', description: 'Address of the public door; 0.0.0.0 in a container.' }),
   REDIS_URL: Type.String({ default: 'redis://127.0.0.1:6379', pattern: '^rediss?://', description: 'Redis; it may be away.' }),

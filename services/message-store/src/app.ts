@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { ensureStreams, natsKit } from '@parley/nats-kit'
-import { Database } from '@parley/pg-kit'
-import { createApp } from '@parley/service-kit'
+import { ensureStreams, natsKit, unsafeJetStream } from '@parley/nats-kit'
+import { Database, unsafePostgres } from '@parley/pg-kit'
+import { createApp, guardDurability } from '@parley/service-kit'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config.ts'
 import type { Tables } from './db.ts'
@@ -45,6 +45,10 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
     instance: config.PARLEY_INSTANCE || `message-store-${randomUUID()}`
   })
   const { bus } = app
+  await guardDurability(app, {
+    ...config,
+    components: { postgresql: () => unsafePostgres(store), jetstream: () => unsafeJetStream(bus, config.NATS_MONITOR_URL) }
+  })
 
   const sizes = metrics.histogram('batch_size', 'Messages stored in one transaction.', [1, 2, 5, 10, 20, 50, 100, 200, 500])
   const swept = metrics.counter('outbox_swept_total', 'Batches that another store had left unpublished.')

@@ -76,6 +76,9 @@ export async function openStore(t: Scope, { databaseUrl, natsUrl }: { databaseUr
     LOG_LEVEL: process.env.LOG_LEVEL ?? 'silent',
     PARLEY_INSTANCE: '',
     NATS_URL: natsUrl,
+    NATS_MONITOR_URL: '',
+    NODE_ENV: 'test',
+    ALLOW_UNSAFE_DURABILITY: '0',
     DATABASE_URL: databaseUrl,
     DATABASE_POOL_MAX: 10
   })
