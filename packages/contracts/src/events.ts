@@ -93,6 +93,14 @@ export const ConversationMoment = defineEvent('eph.conversations.{conversation_i
   payload: MessageRead
 })
 
+/** A conversation of more people than this tells its passing events only to those who have it open. */
+export const MOMENTS_TOLD_MAX = 100
+export const ViewersMoment = defineEvent('eph.viewers.{conversation_id}', {
+  name: 'ViewersMoment',
+  summary: 'As ConversationMoment, of a large conversation: for gateways with sockets that have it open.',
+  payload: MessageRead
+})
+
 /** The header `Parley-Origin` names the connection that caused it, which is not told. */
 export const UserMoment = defineEvent('eph.users.{org_id}.{user_id}', {
   name: 'UserMoment',
