@@ -1,0 +1,87 @@
+import { AppError } from '@parley/contracts'
+import { type Kysely, sql } from 'kysely'
+
+/** An event that a consumer could not apply, with all that is needed to look into it and to try it again. */
+export interface DeadLetter {
+  /** Names the event, so that a copy of it makes no second letter. */
+  readonly key: string
+  readonly reason: string
+  /** What was said of it, without a stack. */
+  readonly error: string
+  readonly subject: string
+  readonly stream: string
+  readonly stream_seq: number
+  readonly published_at: string
+  readonly first_failed_at: string
+  readonly deliveries: number
+  readonly payload: Uint8Array
+}
+
+export interface Letter {
+  readonly id: number
+  readonly payload: Uint8Array
+}
+
+/** Then something else than single events is wrong: the consumer waits until somebody looks. */
+const LETTERS_MAX = 10_000
+const BYTES_MAX = 256 * 1024 ** 2
+/** Who claimed a letter and died is not waited for longer. */
+const CLAIM = '30 seconds'
+
+/**
+ * Keeps an event that could not be applied. One that is kept already is counted on it.
+ *
+ * @throws AppError unavailable where the consumer has as many as it may
+ */
+export async function buryLetter<DB>(db: Kysely<DB>, consumer: string, letter: DeadLetter): Promise<void> {
+  const { key, reason, error, subject, stream, stream_seq, published_at, first_failed_at, deliveries, payload } = letter
+  const { rows } = await sql`
+    with kept as (
+      select count(*) as letters, coalesce(sum(octet_length(payload)), 0) as bytes, coalesce(bool_or(key = ${key}), false) as has_it
+      from dead_letters where consumer = ${consumer}
+    )
+    insert into dead_letters as d
+      (consumer, key, reason, error, subject, stream, stream_seq, published_at, first_failed_at, deliveries, payload)
+    select ${consumer}, ${key}, ${reason}, ${error}, ${subject}, ${stream}, ${stream_seq}::int8, ${published_at}::timestamptz,
+      ${first_failed_at}::timestamptz, ${deliveries}::int4, ${Buffer.from(payload)}::bytea
+    from kept where has_it or (letters < ${LETTERS_MAX}::int8 and bytes < ${BYTES_MAX}::int8)
+    on conflict (consumer, key) do update
+      set reason = excluded.reason, error = excluded.error, last_failed_at = now(), deliveries = d.deliveries + excluded.deliveries
+    returning id`.execute(db)
+  if (rows.length === 0) throw new AppError('unavailable', `the dead letters of ${consumer} are full: replay or drop some`)
+}
+
+export async function countLetters<DB>(db: Kysely<DB>, consumer: string): Promise<number> {
+  const { rows } = await sql<{ count: number }>`select count(*) as count from dead_letters where consumer = ${consumer}`.execute(db)
+  return rows[0]!.count
+}
+
+/** Takes one letter that somebody wants replayed; other processes pass it over meanwhile. */
+export async function claimReplay<DB>(db: Kysely<DB>, consumer: string): Promise<Letter | undefined> {
+  const { rows } = await sql<Letter>`
+    update dead_letters set claimed_until = now() + ${CLAIM}::interval
+    where id = (
+      select id from dead_letters
+      where consumer = ${consumer} and replay_requested_at is not null and (claimed_until is null or claimed_until < now())
+      order by id limit 1 for update skip locked
+    )
+    returning id, payload`.execute(db)
+  return rows[0]
+}
+
+/** Ends a replay: the letter goes, or stays with what it failed of this time. */
+export async function finishReplay<DB>(
+  db: Kysely<DB>,
+  consumer: string,
+  id: number,
+  failure?: { reason: string; error: string }
+): Promise<void> {
+  if (failure) {
+    await sql`
+      update dead_letters set replay_requested_at = null, claimed_until = null, last_failed_at = now(), replays = replays + 1,
+        reason = ${failure.reason}, error = ${failure.error}
+      where consumer = ${consumer} and id = ${id}::int8`.execute(db)
+  } else {
+    await sql`delete from dead_letters where consumer = ${consumer} and id = ${id}::int8`.execute(db)
+  }
+}
