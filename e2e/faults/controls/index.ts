@@ -1,0 +1,47 @@
+import { mkdir } from 'node:fs/promises'
+import type { Check, Violation } from '../checker/violation.ts'
+import { Lifetime } from '../lifetime.ts'
+import { Random } from '../random.ts'
+import type { ControlResult } from '../report.ts'
+
+/**
+ * Parley, or a client of it, broken on purpose: by settings, by a link that lies, or by a client that does it wrong. What
+ * the checker then finds shows that it can find something.
+ */
+export interface Control {
+  id: string
+  /** What is broken, and how. */
+  title: string
+  /** Checks of which at least one must find it. */
+  wanted: readonly Check[]
+  run(parts: ControlParts): Promise<Violation[]>
+}
+
+export interface ControlParts {
+  life: Lifetime
+  random: Random
+  folder: string
+}
+
+/** Every control, in the order they run in. */
+export const CONTROLS: readonly Control[] = []
+
+/** Runs a control and counts what was found. */
+export async function runControl(
+  { id, title, wanted, run }: Control,
+  { seed, folder, onLife }: { seed: number; folder: string; onLife?: (life: Lifetime) => void }
+): Promise<ControlResult> {
+  const startedAt = performance.now()
+  const life = new Lifetime()
+  onLife?.(life)
+  const found = new Map<Check, number>()
+  let failure: string | undefined
+  try {
+    await mkdir(folder, { recursive: true })
+    for (const { check } of await run({ life, random: new Random(seed).fork(id), folder })) found.set(check, (found.get(check) ?? 0) + 1)
+  } catch (error) {
+    failure = (error as Error).stack ?? String(error)
+  }
+  await life.end()
+  return { title, wanted, found, ...(failure !== undefined && { failure }), seconds: (performance.now() - startedAt) / 1_000 }
+}

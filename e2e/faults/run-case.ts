@@ -1,0 +1,119 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { check } from './checker/check.ts'
+import { checkResources } from './checker/resources.ts'
+import { describe, type Violation } from './checker/violation.ts'
+import { readFinal } from './final-state.ts'
+import { History } from './history.ts'
+import { Lifetime } from './lifetime.ts'
+import { Load, SHORT_LOAD, USUAL_LOAD } from './load.ts'
+import { type FaultPlatform, startFaultPlatform } from './platform.ts'
+import { Random } from './random.ts'
+import { settledSamples, takeSamples } from './samples.ts'
+import { type FaultCase, type Recovery, Trial } from './trial.ts'
+import { makeWorld } from './world.ts'
+
+export interface CaseResult {
+  id: string
+  title: string
+  pass: string
+  kills: number
+  faults: number
+  acknowledged: number
+  violations: Violation[]
+  failures: string[]
+  recoveries: Recovery[]
+  measured: Map<string, string>
+  /** Of acknowledged sends, over the whole case. */
+  latencies: number[]
+  seconds: number
+}
+
+export interface RunOptions {
+  seed: number
+  isShort: boolean
+  /** Where the history is kept. */
+  folder: string
+  say: (text: string) => void
+  /** Called with what ends the case, as soon as there is something to end. */
+  onLife?: (life: Lifetime) => void
+}
+
+const CONVERGE_MS = 10_000
+const SETTLE_MS = 15_000
+
+/** Runs one case on a platform of its own and checks it; what it leaves in `folder` is for whoever looks for a cause. */
+export async function runCase(one: FaultCase, { seed, isShort, folder, say, onLife }: RunOptions): Promise<CaseResult> {
+  const startedAt = performance.now()
+  await mkdir(folder, { recursive: true })
+  const life = new Lifetime()
+  onLife?.(life)
+  const random = new Random(seed).fork(one.id)
+  const history = new History(join(folder, 'history.jsonl'))
+  const failures: string[] = []
+  let violations: Violation[] = []
+  let trial: Trial | undefined
+  let platform: FaultPlatform | undefined
+  try {
+    platform = await startFaultPlatform(life, one.platform)
+    const world = await makeWorld(platform, random.fork('world'))
+    await writeFile(join(folder, 'cast.json'), JSON.stringify(world.cast))
+    const before = await takeSamples(platform)
+    const load = new Load(platform, world, history, random, { ...(isShort ? SHORT_LOAD : USUAL_LOAD), ...one.load })
+    life.teardown(() => load.stop())
+    await load.start()
+    trial = new Trial({ platform, load, world, history, random: random.fork('faults'), isShort, scope: life, say })
+    await load.more(200)
+    try {
+      await one.run(trial)
+    } catch (error) {
+      failures.push((error as Error).message)
+    }
+    await load.finish()
+    await atRest(platform, load, one.convergeMs ?? CONVERGE_MS)
+    for (const reader of load.readers) reader.show()
+    const final = await readFinal(platform, [...world.senders, ...world.readers])
+    await load.stop()
+    await writeFile(join(folder, 'final.json'), JSON.stringify(final))
+    const after = await settledSamples(platform, before, SETTLE_MS)
+    violations = [...check(history.lines, final, world.cast, one.bounds), ...checkResources(before, after)]
+  } catch (error) {
+    failures.push((error as Error).stack ?? String(error))
+  }
+  failures.push(...(trial?.failures ?? []))
+  if (failures.length + violations.length > 0) await keepLogs(folder, platform, [...failures, describe(violations)])
+  await life.end()
+  await history.close()
+  return {
+    id: one.id,
+    title: one.title,
+    pass: one.pass,
+    kills: trial?.kills ?? 0,
+    faults: trial?.recoveries.length ?? 0,
+    acknowledged: trial?.load.acknowledged ?? 0,
+    violations,
+    failures,
+    recoveries: trial?.recoveries ?? [],
+    measured: trial?.measured ?? new Map(),
+    latencies: trial?.load.senders.flatMap(({ latencies }) => latencies) ?? [],
+    seconds: (performance.now() - startedAt) / 1_000
+  }
+}
+
+/** Waits until every reader is where the server is; whoever is not when the time is over is found by the checker. */
+async function atRest({ database }: FaultPlatform, load: Load, forMs: number): Promise<void> {
+  const deadline = performance.now() + forMs
+  const rows = await database.query<{ id: string; version: number }>('select id, version::int as version from messaging.conversations')
+  const versions = new Map(rows.map(({ id, version }) => [id, version]))
+  const isBehind = () =>
+    load.readers.some(({ isInStep, conversations }) => !isInStep || [...conversations].some(([id, { held }]) => held !== versions.get(id)))
+  while (isBehind() && performance.now() < deadline) await delay(20)
+}
+
+async function keepLogs(folder: string, platform: FaultPlatform | undefined, sentences: string[]): Promise<void> {
+  await writeFile(join(folder, 'violations.txt'), `${sentences.join('\n')}\n`)
+  for (const process of [...(platform?.gateways ?? []), ...(platform?.stores ?? [])]) {
+    await writeFile(join(folder, `${process.name}.log`), await process.log().catch(() => ''))
+  }
+}

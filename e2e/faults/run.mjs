@@ -1,0 +1,3 @@
+import { bootstrap } from '../../deploy/local/bootstrap.mjs'
+
+await bootstrap('e2e/faults/main.ts')
