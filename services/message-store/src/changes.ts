@@ -2,47 +2,44 @@ import { type Changes, type Message, PARTICIPANTS_MAX, type Participant, type Sh
 import type { Kysely } from '@parley/pg-kit'
 import type { Tables } from './db.ts'
 import { toMessage } from './message.ts'
-import { changedConversations, changedMessages } from './queries/conversations.ts'
-import { changedParticipants } from './queries/participants.ts'
+import { changedConversations, changedMessages, changedParticipants, type Since } from './queries/changed.ts'
 
 export const CHANGES_MAX = 500
 
-/** Those of one conversation are not cut, and always fit. */
+/** Who is in at the beginning has one version, and fits; those who came and went later have one each, where it may be cut. */
 const CHANGED_PARTICIPANTS_MAX = 2 * PARTICIPANTS_MAX
-
-export interface Since {
-  conversation_id: string
-  since: number
-  /** The conversation's version in the same snapshot. */
-  version: number
-}
 
 /**
  * What changed in conversations since a version each: three queries, however many; at most `limit` messages and about
  * `maxBytes` in all. Where it does not fit, the last conversation is cut at a version and says so, and those after it are
  * left out. Needs a snapshot, or a change between two queries would be passed over.
  *
+ * @param wanted with the version that each conversation has in the same snapshot, or an earlier one to stop at
+ * @param user_id whose answer it is: what was said while they were away is left out. null for the service itself
  * @returns `complete` false where something was cut or left out
  */
 export async function collectChanges(
   db: Kysely<Tables>,
   wanted: readonly Since[],
-  { limit, maxBytes }: { limit: number; maxBytes: number }
+  { user_id, limit, maxBytes }: { user_id: string | null; limit: number; maxBytes: number }
 ): Promise<{ changes: Changes[]; complete: boolean }> {
   if (wanted.length === 0) return { changes: [], complete: true }
-  const since = new Map(wanted.map(w => [w.conversation_id, w.since]))
-  const messages = groupBy(await changedMessages(db, since, limit + 1))
-  const people = await changedParticipants(db, since, CHANGED_PARTICIPANTS_MAX)
+  const messages = groupBy(await changedMessages(db, wanted, limit + 1, user_id))
+  const people = await changedParticipants(db, wanted, CHANGED_PARTICIPANTS_MAX)
   const participants = groupBy(people)
-  const firstWithoutAll = people.length === CHANGED_PARTICIPANTS_MAX ? people.at(-1)?.conversation_id : undefined
-  const shared = new Map((await changedConversations(db, since)).map(c => [c.id, c]))
+  const lastPerson = people.length === CHANGED_PARTICIPANTS_MAX ? people.at(-1) : undefined
+  const shared = new Map((await changedConversations(db, wanted)).map(c => [c.id, c]))
 
   const changes: Changes[] = []
   let count = 0
   let bytes = 0
   for (const { conversation_id, since, version } of wanted) {
-    if (count >= limit || bytes >= maxBytes || conversation_id === firstWithoutAll) return { changes, complete: false }
-    const rows = messages.get(conversation_id) ?? []
+    if (count >= limit || bytes >= maxBytes) return { changes, complete: false }
+    const isLackingPeople = conversation_id === lastPerson?.conversation_id
+    // Alone it is more than one answer: those up to a version now.
+    if (isLackingPeople && changes.length > 0) return { changes, complete: false }
+    const end = isLackingPeople ? lastPerson.version : version
+    const rows = (messages.get(conversation_id) ?? []).filter(row => row.version <= end)
     const changed = participants.get(conversation_id) ?? []
     bytes += bytesOf(changed)
     const taken: Message[] = []
@@ -53,8 +50,8 @@ export async function collectChanges(
       taken.push(message)
       count++
     }
-    const isCut = taken.length < rows.length
-    const upTo = isCut ? taken.at(-1)!.version : version
+    const isCut = taken.length < rows.length || end < version
+    const upTo = taken.length < rows.length ? taken.at(-1)!.version : end
     changes.push(toChanges({ conversation_id, since, version: upTo, isCut }, taken, changed, shared.get(conversation_id)))
     if (isCut) return { changes, complete: false }
   }

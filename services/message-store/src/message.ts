@@ -1,4 +1,5 @@
 import type { ChangeType, Message, MyMessage } from '@parley/contracts'
+import type { Range } from './visible.ts'
 
 /** A row of `messages` with what belongs to it, as queries give it. */
 export interface MessageRow {
@@ -51,10 +52,11 @@ export function toMessage(row: MessageRow): Message {
   }
 }
 
-/** How far each other participant has read: enough to say of any message who read it. */
+/** How far each participant has read and what they did not see: enough to say of any message who read it. */
 export interface Reader {
   user_id: string
   last_read_seq: number
+  hidden?: readonly Range[]
 }
 
 const READ_BY_MAX = 100
@@ -66,6 +68,7 @@ export function toMyMessage(row: MessageRow, user_id: string, readers: readonly 
   let byMe = false
   for (const reader of readers) {
     if (reader.last_read_seq < row.seq || reader.user_id === row.sender_id) continue
+    if (reader.hidden?.some(([from, until]) => from <= row.seq && row.seq <= until)) continue
     if (reader.user_id === user_id) byMe = true
     if (read_by.length < READ_BY_MAX) read_by.push(reader.user_id)
   }

@@ -19,9 +19,14 @@ export function requireParticipant(membership: Membership | undefined, conversat
  *
  * @throws AppError message_not_found, not_a_participant
  */
-export function requireVisible<T extends MessageRow & { is_participant: boolean }>(row: T | undefined, message_id: string): T {
+export function requireVisible<T extends MessageRow & { is_participant: boolean; is_hidden: boolean }>(
+  row: T | undefined,
+  message_id: string
+): T {
   if (!row) throw new AppError('message_not_found', `no message ${message_id}`)
   if (!row.is_participant) throw new AppError('not_a_participant', 'you are not in the conversation of this message')
+  // Said while they were away: to them it is not there.
+  if (row.is_hidden) throw new AppError('message_not_found', `no message ${message_id}`)
   return row
 }
 

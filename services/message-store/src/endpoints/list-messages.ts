@@ -3,9 +3,10 @@ import type { Kysely } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
 import { type MessageRow, toMyMessage } from '../message.ts'
 import { findMembership } from '../queries/membership.ts'
-import { messagesBetween, readersFrom, seqAt, seqOf } from '../queries/messages.ts'
+import { messagesIn, readersFrom, seqAt, seqOf } from '../queries/messages.ts'
 import { requireParticipant } from '../rules.ts'
 import type { Store } from '../store.ts'
+import { Visible } from '../visible.ts'
 import { toPagination } from './pagination.ts'
 
 const LIMIT = 50
@@ -15,24 +16,23 @@ export function listMessages({ bus, people }: Store): void {
     people.asUser(
       actor,
       async db => {
-        const { last_seq, version } = requireParticipant(await findMembership(db, actor, conversation_id), conversation_id)
-        const range = await toRange(db, conversation_id, query, last_seq)
-        const rows = range.to < range.from ? [] : await messagesBetween(db, conversation_id, range.from, range.to)
-        const fitting = fit(rows, range.keep, bus.maxPayload / 2)
-        const first = fitting[0]?.seq ?? range.from
-        const last = fitting.at(-1)?.seq ?? range.to
-        const readers = rows.length > 0 ? await readersFrom(db, conversation_id, first) : []
-        const has_before = first > 1
-        const has_after = last < last_seq
+        const { last_seq, version, hidden } = requireParticipant(await findMembership(db, actor, conversation_id), conversation_id)
+        const visible = new Visible(last_seq, hidden)
+        const places = await toPlaces(db, conversation_id, query, last_seq, visible)
+        const rows = await messagesIn(db, conversation_id, visible.between(places.from, places.to))
+        const fitting = fit(rows, places.keep, bus.maxPayload / 2)
+        const readers = rows.length > 0 ? await readersFrom(db, conversation_id, fitting[0]!.seq) : []
+        const has_before = (fitting.length > 0 ? visible.upTo(fitting[0]!.seq) : places.from) > 1
+        const has_after = (fitting.length > 0 ? visible.upTo(fitting.at(-1)!.seq) : places.to) < visible.count
         return {
           conversation_id,
           messages: fitting.map(row => toMyMessage(row, actor.user_id, readers)),
           has_more: query.after !== undefined ? has_after : query.around !== undefined ? has_before || has_after : has_before,
           has_before,
           has_after,
-          total: last_seq,
+          total: visible.count,
           version,
-          ...(range.page && { pagination: toPagination(range.page, last_seq) })
+          ...(places.page && { pagination: toPagination(places.page, visible.count) })
         }
       },
       { snapshot: true }
@@ -40,22 +40,29 @@ export function listMessages({ bus, people }: Store): void {
   )
 }
 
-/** Seqs from and to, both included; where not all of it fits into a reply, which end stays. */
-interface Range {
+/** Places among what the caller sees, from and to, both included; where not all fits into a reply, which end stays. */
+interface Places {
   from: number
   to: number
   keep: 'first' | 'last'
   page?: { page: number; page_size: number }
 }
 
-/** Pages and cursors alike are arithmetic on seq: a deep page costs what the first one costs. */
-async function toRange(db: Kysely<Tables>, conversation_id: string, query: ListMessagesQuery, last_seq: number): Promise<Range> {
+/** Pages and cursors alike are arithmetic on places: a deep page costs what the first one costs. */
+async function toPlaces(
+  db: Kysely<Tables>,
+  conversation_id: string,
+  query: ListMessagesQuery,
+  last_seq: number,
+  visible: Visible
+): Promise<Places> {
   const { before, after, around, page, page_size, limit = LIMIT } = query
   const named = [before, after, around, page].filter(value => value !== undefined).length
   if (named > 1 && !(named === 2 && before !== undefined && page !== undefined)) {
     throw new AppError('invalid_request', 'only one of before, after, around and page may be given')
   }
-  const end = before === undefined ? last_seq + 1 : await toSeq(db, conversation_id, before, last_seq, 'before')
+  const seqAtCursor = (cursor: string, name: CursorName) => toSeq(db, conversation_id, cursor, { last_seq, visible }, name)
+  const end = before === undefined ? visible.count + 1 : visible.upTo((await seqAtCursor(before, 'before')) - 1) + 1
   if (page !== undefined || page_size !== undefined) {
     const size = page_size ?? limit
     const number = page ?? 1
@@ -63,16 +70,18 @@ async function toRange(db: Kysely<Tables>, conversation_id: string, query: ListM
     return { from: Math.max(1, to - size + 1), to, keep: 'last', page: { page: number, page_size: size } }
   }
   if (after !== undefined) {
-    const from = (await toSeq(db, conversation_id, after, last_seq, 'after')) + 1
-    return { from, to: Math.min(last_seq, from + limit - 1), keep: 'first' }
+    const from = visible.upTo(await seqAtCursor(after, 'after')) + 1
+    return { from, to: Math.min(visible.count, from + limit - 1), keep: 'first' }
   }
   if (around !== undefined) {
-    const middle = await toSeq(db, conversation_id, around, last_seq, 'around')
-    const from = Math.max(1, Math.min(middle - Math.floor(limit / 2), last_seq - limit + 1))
-    return { from, to: Math.min(last_seq, from + limit - 1), keep: 'first' }
+    const middle = visible.upTo(await seqAtCursor(around, 'around'))
+    const from = Math.max(1, Math.min(middle - Math.floor(limit / 2), visible.count - limit + 1))
+    return { from, to: Math.min(visible.count, from + limit - 1), keep: 'first' }
   }
   return { from: Math.max(1, end - limit), to: end - 1, keep: 'last' }
 }
+
+type CursorName = 'before' | 'after' | 'around'
 
 /**
  * The seq that a cursor names: a seq, the id of a message of this conversation, or for `before` a time. `before` may be
@@ -84,8 +93,8 @@ async function toSeq(
   db: Kysely<Tables>,
   conversation_id: string,
   cursor: string,
-  last_seq: number,
-  name: 'before' | 'after' | 'around'
+  { last_seq, visible }: { last_seq: number; visible: Visible },
+  name: CursorName
 ): Promise<number> {
   if (/^\d{1,15}$/.test(cursor)) {
     const seq = Number(cursor)
@@ -93,7 +102,7 @@ async function toSeq(
     if (seq >= first && seq <= (name === 'before' ? last_seq + 1 : last_seq)) return seq
   } else if (isUuid(cursor)) {
     const seq = await seqOf(db, conversation_id, cursor)
-    if (seq !== undefined) return seq
+    if (seq !== undefined && visible.sees(seq)) return seq
   } else if (name === 'before' && /^\d{4}-\d\d-\d\d/.test(cursor) && !Number.isNaN(Date.parse(cursor))) {
     return seqAt(db, conversation_id, new Date(cursor).toISOString(), last_seq)
   }

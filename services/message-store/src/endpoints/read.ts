@@ -6,15 +6,17 @@ import { moveReadPosition } from '../queries/read-position.ts'
 import { conversationsOf } from '../queries/unread.ts'
 import { requireParticipant } from '../rules.ts'
 import type { Store } from '../store.ts'
+import { Visible } from '../visible.ts'
 
 /** Read positions and unread counts. */
 export function read({ bus, people, store, log }: Store): void {
   bus.serve(MarkRead, async ({ actor, conversation_id, message_id, seq, connection_id }) => {
     const at = new Date().toISOString()
     const moved = await people.asUser(actor, async db => {
-      const { last_seq } = requireParticipant(await findMembership(db, actor, conversation_id), conversation_id)
+      const { last_seq, hidden } = requireParticipant(await findMembership(db, actor, conversation_id), conversation_id)
       const target = message_id === undefined ? (seq ?? last_seq) : await seqOf(db, conversation_id, message_id)
-      if (target === undefined) throw new AppError('message_not_found', `no message ${message_id} in this conversation`)
+      if (target === undefined || (message_id !== undefined && !new Visible(last_seq, hidden).sees(target)))
+        throw new AppError('message_not_found', `no message ${message_id} in this conversation`)
       return moveReadPosition(db, { conversation_id, ...actor, seq: target, at })
     })
     const { last_read_seq, marked_read, unread_count } = moved

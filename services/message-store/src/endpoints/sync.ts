@@ -1,5 +1,6 @@
 import { AppError, GetChanges, GetHeads, HealConversation, Sync } from '@parley/contracts'
-import { CHANGES_MAX, collectChanges, type Since } from '../changes.ts'
+import { CHANGES_MAX, collectChanges } from '../changes.ts'
+import { firstMembershipChange, type Since } from '../queries/changed.ts'
 import { getConversations } from '../queries/conversations.ts'
 import { headsOf, myHeads } from '../queries/heads.ts'
 import { findMembership } from '../queries/membership.ts'
@@ -25,7 +26,11 @@ export function sync({ bus, people, store }: Store): void {
             errors: [{ path: '/since', message: `must be at most ${version}` }]
           })
         }
-        const { changes } = await collectChanges(db, [{ conversation_id, since, version }], { limit, maxBytes: maxBytes() })
+        const { changes } = await collectChanges(db, [{ conversation_id, since, version }], {
+          user_id: actor.user_id,
+          limit,
+          maxBytes: maxBytes()
+        })
         return changes[0]!
       },
       { snapshot: true }
@@ -37,11 +42,15 @@ export function sync({ bus, people, store }: Store): void {
       async db => {
         const [head] = await headsOf(db, [conversation_id])
         if (!head) throw new AppError('conversation_not_found', `no conversation ${conversation_id}`)
-        const { changes } = await collectChanges(db, [{ conversation_id, since, version: head.version }], {
+        // It goes to everyone who is live there: it ends where somebody comes or leaves, so that a gateway can tell whom the
+        // part before concerns, and whom the part after.
+        const version = (await firstMembershipChange(db, conversation_id, since)) ?? head.version
+        const { changes } = await collectChanges(db, [{ conversation_id, since, version }], {
+          user_id: null,
           limit: CHANGES_MAX,
           maxBytes: maxBytes()
         })
-        return changes[0]!
+        return { ...changes[0]!, has_more: changes[0]!.version < head.version }
       },
       { snapshot: true }
     )
@@ -65,7 +74,11 @@ export function sync({ bus, people, store }: Store): void {
           const version = heads.get(conversation_id)
           if (version !== undefined && version > since) stale.push({ conversation_id, since, version })
         }
-        const { changes, complete } = await collectChanges(db, stale, { limit: CHANGES_MAX, maxBytes: maxBytes() })
+        const { changes, complete } = await collectChanges(db, stale, {
+          user_id: actor.user_id,
+          limit: CHANGES_MAX,
+          maxBytes: maxBytes()
+        })
         const unknown = wantsAdded && complete ? [...heads.keys()].filter(id => !held.has(id)) : []
         const added = await getConversations(db, actor, unknown.slice(0, ADDED_MAX))
         return { conversations: changes, added, removed, reset, has_more: !complete || unknown.length > ADDED_MAX }

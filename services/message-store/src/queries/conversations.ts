@@ -7,7 +7,7 @@ import { MESSAGE_COLUMNS, WITH_SENDER } from './message-columns.ts'
 import { PARTICIPANT_COLUMNS } from './participants.ts'
 import { escapeLike, findUsers } from './people.ts'
 
-const SHARED_COLUMNS = sql`
+export const SHARED_COLUMNS = sql`
   c.id, c.org_id, c.type, c.status, c.title, c.description, c.project_id, c.created_by, c.created_at, c.updated_at, c.metadata,
   c.participant_count, c.last_message_at, c.last_seq, c.version`
 
@@ -195,24 +195,4 @@ export async function sharedConversation(
   const { rows } = await sql<SharedConversation & { changed_version: number }>`
     select ${SHARED_COLUMNS}, c.changed_version from conversations c where c.id = ${conversation_id}`.execute(db)
   return rows[0]
-}
-
-/** The part of conversations that is the same for everyone, of those that changed since a version. */
-export async function changedConversations(db: Kysely<Tables>, since: ReadonlyMap<string, number>): Promise<SharedConversation[]> {
-  const { rows } = await sql<SharedConversation>`
-    select ${SHARED_COLUMNS} from unnest(${[...since.keys()]}::uuid[], ${[...since.values()]}::bigint[]) as i (id, since)
-    join conversations c on c.id = i.id where c.changed_version > i.since`.execute(db)
-  return rows
-}
-
-/** Messages that changed since a version: conversation by conversation in the order given, `limit` in all. Uses messages_version. */
-export async function changedMessages(db: Kysely<Tables>, since: ReadonlyMap<string, number>, limit: number): Promise<MessageRow[]> {
-  const { rows } = await sql<MessageRow>`
-    select x.* from unnest(${[...since.keys()]}::uuid[], ${[...since.values()]}::bigint[]) with ordinality as i (id, since, o)
-    cross join lateral (
-      select ${MESSAGE_COLUMNS} from ${WITH_SENDER} where m.conversation_id = i.id and m.version > i.since order by m.version limit ${limit}
-    ) x
-    order by i.o, x.version
-    limit ${limit}`.execute(db)
-  return rows
 }

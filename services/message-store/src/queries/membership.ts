@@ -1,5 +1,6 @@
 import { type Kysely, sql } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
+import type { Range } from '../visible.ts'
 
 /** A conversation's counters, and the caller's place in it where they are a participant. */
 export interface Membership {
@@ -10,7 +11,25 @@ export interface Membership {
   version: number
   /** null: of the same organization, but not in this conversation. */
   last_read_seq: number | null
+  /** What was said while they were away, oldest first. */
+  hidden: Range[]
 }
+
+/** Who came and went more often than that sees nothing from before; a read stays a read. */
+const HIDDEN_MAX = 1_000
+
+/** What `participants p` do not see of their conversation, as JSON. One range of absences_pkey, which is empty for nearly everyone. */
+export const HIDDEN = sql<Range[]>`
+  (select coalesce(jsonb_agg(jsonb_build_array(case when a.n = ${sql.lit(HIDDEN_MAX)} then 1 else a.from_seq end, a.until_seq) order by a.from_seq), '[]')
+   from (
+     select x.from_seq, x.until_seq, row_number() over (order by x.from_seq desc) as n from absences x
+     where x.conversation_id = p.conversation_id and x.user_id = p.user_id order by x.from_seq desc limit ${sql.lit(HIDDEN_MAX)}
+   ) a)`
+
+/** Whether `messages m` are hidden from a person; nobody is named where the answer is for the service itself. */
+export const isHiddenFrom = (user_id: string | null) => sql<boolean>`
+  exists (select from absences a
+    where a.conversation_id = m.conversation_id and a.user_id = ${user_id}::uuid and m.seq between a.from_seq and a.until_seq)`
 
 /** Reads what decides whether a person may look into a conversation; undefined where it is not of their organization. */
 export async function findMembership(
@@ -19,7 +38,7 @@ export async function findMembership(
   conversation_id: string
 ): Promise<Membership | undefined> {
   const { rows } = await sql<Membership>`
-    select c.id, c.type, c.status, c.last_seq, c.version, p.last_read_seq
+    select c.id, c.type, c.status, c.last_seq, c.version, p.last_read_seq, ${HIDDEN} as hidden
     from conversations c
     left join participants p on p.conversation_id = c.id and p.user_id = ${user_id} and p.is_active
     where c.id = ${conversation_id} and c.org_id = ${org_id}`.execute(db)

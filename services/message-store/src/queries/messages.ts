@@ -1,37 +1,43 @@
 import { type Kysely, sql } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
 import type { MessageRow, Reader } from '../message.ts'
+import type { Range } from '../visible.ts'
+import { HIDDEN, isHiddenFrom } from './membership.ts'
 import { MESSAGE_COLUMNS, WITH_SENDER } from './message-columns.ts'
 
-/** Messages of a conversation from one seq to another, both included, oldest first. One range of the primary key. */
-export async function messagesBetween(
-  db: Kysely<Tables>,
-  conversation_id: string,
-  from_seq: number,
-  to_seq: number
-): Promise<MessageRow[]> {
+/** What the largest page has. Without a limit the planner expects a ninth of the conversation, and reads all users for it. */
+const STRETCH_MAX = 100
+
+/** Stretches of a conversation's messages, oldest first, a page at most. Each is one range of the primary key. */
+export async function messagesIn(db: Kysely<Tables>, conversation_id: string, stretches: readonly Range[]): Promise<MessageRow[]> {
+  if (stretches.length === 0) return []
   const { rows } = await sql<MessageRow>`
-    select ${MESSAGE_COLUMNS} from ${WITH_SENDER}
-    where m.conversation_id = ${conversation_id} and m.seq between ${from_seq} and ${to_seq}
-    order by m.seq`.execute(db)
+    select x.*
+    from unnest(${stretches.map(([from]) => from)}::bigint[], ${stretches.map(([, until]) => until)}::bigint[]) as s (from_seq, until_seq)
+    cross join lateral (
+      select ${MESSAGE_COLUMNS} from ${WITH_SENDER}
+      where m.conversation_id = ${conversation_id} and m.seq between s.from_seq and s.until_seq
+      order by m.seq limit ${sql.lit(STRETCH_MAX)}
+    ) x
+    order by x.seq`.execute(db)
   return rows
 }
 
-/** How far each active participant has read who has read at least to `seq`; a thousand at most. */
+/** How far each active participant has read who has read at least to `seq`, and what they did not see; a thousand at most. */
 export async function readersFrom(db: Kysely<Tables>, conversation_id: string, seq: number): Promise<Reader[]> {
   return db
-    .selectFrom('participants')
-    .select(['user_id', 'last_read_seq'])
-    .where('conversation_id', '=', conversation_id)
-    .where('is_active', '=', true)
-    .where('last_read_seq', '>=', seq)
+    .selectFrom('participants as p')
+    .select(['p.user_id', 'p.last_read_seq', HIDDEN.as('hidden')])
+    .where('p.conversation_id', '=', conversation_id)
+    .where('p.is_active', '=', true)
+    .where('p.last_read_seq', '>=', seq)
     .limit(1_000)
     .execute()
 }
 
-export type FoundMessage = MessageRow & { is_participant: boolean; status: string }
+export type FoundMessage = MessageRow & { is_participant: boolean; is_hidden: boolean; status: string }
 
-/** One message of the caller's organization by its id, and whether the caller is in its conversation. */
+/** One message of the caller's organization by its id, whether the caller is in its conversation, and was when it was said. */
 export async function findMessage(
   db: Kysely<Tables>,
   { user_id, org_id }: { user_id: string; org_id: string },
@@ -39,7 +45,8 @@ export async function findMessage(
 ): Promise<FoundMessage | undefined> {
   const { rows } = await sql<FoundMessage>`
     select ${MESSAGE_COLUMNS}, c.status,
-      exists (select from participants p where p.conversation_id = m.conversation_id and p.user_id = ${user_id} and p.is_active) as is_participant
+      exists (select from participants p where p.conversation_id = m.conversation_id and p.user_id = ${user_id} and p.is_active) as is_participant,
+      ${isHiddenFrom(user_id)} as is_hidden
     from ${WITH_SENDER} join conversations c on c.id = m.conversation_id
     where m.id = ${message_id} and m.org_id = ${org_id}`.execute(db)
   return rows[0]
@@ -139,6 +146,8 @@ export async function listReceipts(
     ) as read_at
     from participants p
     where p.conversation_id = ${conversation_id} and p.user_id <> ${sender_id} and p.is_active and p.last_read_seq >= ${seq}
+      and not exists (select from absences a
+        where a.conversation_id = p.conversation_id and a.user_id = p.user_id and ${seq} between a.from_seq and a.until_seq)
     order by 2, 1
     limit 1000`.execute(db)
   return rows.filter(row => row.read_at !== null)

@@ -23,23 +23,6 @@ export async function pageOfParticipants(
   return { participants: rows, total: counted[0]?.total ?? 0 }
 }
 
-/** Participants that changed since a version: conversation by conversation in the order given, `limit` in all. */
-export async function changedParticipants(
-  db: Kysely<Tables>,
-  since: ReadonlyMap<string, number>,
-  limit: number
-): Promise<(Participant & { conversation_id: string; version: number })[]> {
-  const { rows } = await sql<Participant & { conversation_id: string; version: number }>`
-    select i.id as conversation_id, x.* from unnest(${[...since.keys()]}::uuid[], ${[...since.values()]}::bigint[]) with ordinality as i (id, since, o)
-    cross join lateral (
-      select ${PARTICIPANT_COLUMNS}, p.version from participants p join users u on u.org_id = p.org_id and u.id = p.user_id
-      where p.conversation_id = i.id and p.version > i.since order by p.version, p.user_id limit ${limit}
-    ) x
-    order by i.o, x.version, x.user_id
-    limit ${limit}`.execute(db)
-  return rows
-}
-
 export interface Place {
   user_id: string
   role: Participant['role']
