@@ -14,7 +14,7 @@ const STOPPING_PATIENCE_MS = 30_000
 
 /**
  * The folder with everything a running platform writes:
- * `run/<name>.pid`, `run/endpoints.json`, `logs/`, the servers' own folders, and a lock that names its one user.
+ * `run/<name>.pid`, `run/endpoints.json`, `run/servers.json`, `logs/`, the servers' own folders, and a lock that names its one user.
  */
 export class DataFolder {
   readonly path: string
@@ -53,7 +53,7 @@ export class DataFolder {
 
   async close(): Promise<void> {
     clearInterval(this.#logCheck)
-    for (const file of ['endpoints.json', 'stopping', 'lock']) await rm(join(this.path, 'run', file), { force: true })
+    for (const file of ['endpoints.json', 'servers.json', 'stopping', 'lock']) await rm(join(this.path, 'run', file), { force: true })
   }
 
   file(name: string): string {
@@ -70,6 +70,11 @@ export class DataFolder {
 
   async writeEndpoints(endpoints: { gateway: string[]; ops: Record<string, string> }): Promise<void> {
     await replaceFile(this.file('run/endpoints.json'), `${JSON.stringify(endpoints, null, 2)}\n`)
+  }
+
+  /** Where the servers are, for the operator's commands: the database's password is in it. */
+  async writeServers(servers: ServerUrls): Promise<void> {
+    await replaceFile(this.file('run/servers.json'), `${JSON.stringify(servers, null, 2)}\n`)
   }
 
   /** The log of a process. Over ten megabytes it begins anew, and the one before is kept as `.1`. */
@@ -140,6 +145,17 @@ export class DataFolder {
       await truncate(path)
     }
   }
+}
+
+export interface ServerUrls {
+  database: string
+  nats: string
+}
+
+/** The servers of the platform that runs on a folder; undefined where none does. */
+export async function readServers(path: string): Promise<ServerUrls | undefined> {
+  const text = await readFile(join(path, 'run/servers.json'), 'utf8').catch(() => undefined)
+  return text === undefined ? undefined : JSON.parse(text)
 }
 
 /** The environment by which a process started from this folder is known again, when only its pid is left. */

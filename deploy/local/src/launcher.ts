@@ -65,6 +65,7 @@ export class Launcher {
     // It is awaited below; a server that fails first must not turn its failure into an unhandled rejection.
     webBuilt.catch(() => undefined)
     const urls = await this.#startServers()
+    await this.#folder.writeServers({ database: urls.database, nats: urls.nats })
     await this.#migrate(urls.database)
     await webBuilt
 

@@ -7,7 +7,7 @@ const WORKSPACE = ['packages', 'services']
 
 /** A service from the top down. A folder with one file is a file, so `rules/` and `rules.ts` are the same. */
 const LEVELS = [
-  ['main', 'migrate', 'index'],
+  ['main', 'migrate', 'republish', 'index'],
   ['app'],
   ['routes', 'socket', 'endpoints', 'consumers', 'listeners', 'jobs', 'plugins', 'send'],
   ['queries', 'rules', 'storage', 'migrations'],

@@ -52,6 +52,11 @@ export function toMessage(row: MessageRow): Message {
   }
 }
 
+/** What happened to a message last. */
+export function changeTypeOf({ deleted_at, edited_at }: Pick<MessageRow, 'deleted_at' | 'edited_at'>): ChangeType {
+  return deleted_at !== null ? 'message_deleted' : edited_at !== null ? 'message_updated' : 'new_message'
+}
+
 /** How far each participant has read and what they did not see: enough to say of any message who read it. */
 export interface Reader {
   user_id: string

@@ -2,7 +2,7 @@ import { CONVERSATION_TOLD_MAX, type ConversationChanged, type UserChanged } fro
 import type { Kysely } from '@parley/pg-kit'
 import type { Static } from '@sinclair/typebox'
 import type { Tables } from '../db.ts'
-import { toMessage } from '../message.ts'
+import { changeTypeOf, toMessage } from '../message.ts'
 import { getConversations, sharedConversation } from './conversations.ts'
 import { messagesAtVersions } from './outbox.ts'
 import { findPlaces, participantsAtVersions } from './participants.ts'
@@ -33,7 +33,7 @@ export async function changesAt(
   const { changed_version, ...conversation } = found
   const changes: Change[] = []
   const messages = await messagesAtVersions(db, { conversation_ids: versions.map(() => conversation_id), versions })
-  for (const row of messages) changes.push({ type: 'new_message', conversation_id, version: row.version, message: toMessage(row) })
+  for (const row of messages) changes.push({ type: changeTypeOf(row), conversation_id, version: row.version, message: toMessage(row) })
   const people = await participantsAtVersions(db, conversation_id, versions)
   for (const { participant, version, hasJustCome } of people) {
     const type = !participant.is_active ? 'participant_removed' : hasJustCome ? 'participant_added' : 'participant_updated'

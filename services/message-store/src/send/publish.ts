@@ -181,7 +181,7 @@ export class Publisher {
 }
 
 /** Lines put together, each group as large as a message may be at most. */
-function packed(lines: readonly Uint8Array[]): Uint8Array[] {
+export function packed(lines: readonly Uint8Array[]): Uint8Array[] {
   const messages: Uint8Array[] = []
   let parts: Uint8Array[] = []
   let bytes = 0
