@@ -27,7 +27,7 @@ export interface FaultCase {
 export interface Strike {
   /** How many processes it kills. */
   kills?: number
-  /** Recovery counts from here, the beginning of the fault, unless its length is chosen: then from its end. */
+  /** Recovery counts from when the fault is in force, unless its length is chosen: then from its end. */
   countFrom?: 'down' | 'up'
   /** Does the fault; resolves once it is in force. */
   down(): Promise<unknown>
@@ -103,7 +103,6 @@ export class Trial {
    */
   async strike(what: string, { kills = 0, countFrom = 'down', down, up, withinMs = WITHIN_MS }: Strike): Promise<Recovery> {
     const { n: of } = this.history.add({ proc: 'harness', type: 'invoke', op: 'fault', value: what })
-    let countedFrom = this.history.now()
     await down()
     this.kills += kills
     let since = this.history.now()
@@ -115,18 +114,17 @@ export class Trial {
     ended.catch(() => {})
     if (countFrom === 'up') {
       await ended
-      countedFrom = this.history.now()
-      since = countedFrom
+      since = this.history.now()
     }
     let firstAckMs: number | undefined
     let last = ''
     const deadline = since + withinMs
     for (;;) {
       const now = this.history.now()
-      if (firstAckMs === undefined && this.load.isAcknowledgedSince(since)) firstAckMs = now - countedFrom
+      if (firstAckMs === undefined && this.load.isAcknowledgedSince(since)) firstAckMs = now - since
       const away = firstAckMs === undefined ? ['nobody has an acknowledgement'] : this.load.notBackSince(since)
       if (away.length === 0) {
-        const recovery = { what, firstAckMs: firstAckMs!, allBackMs: now - countedFrom, last }
+        const recovery = { what, firstAckMs: firstAckMs!, allBackMs: now - since, last }
         this.recoveries.push(recovery)
         await ended
         return recovery

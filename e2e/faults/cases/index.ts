@@ -1,5 +1,19 @@
 import type { FaultCase } from '../trial.ts'
 import { killGateway } from './t-cr-1.ts'
+import { killStore } from './t-cr-2.ts'
+import { killBetweenCommitAndPublish } from './t-cr-3.ts'
+import { killNats } from './t-cr-4.ts'
+import { killPostgres } from './t-cr-6.ts'
+import { killEverything } from './t-cr-10.ts'
+import { holdProcesses } from './t-pa-1.ts'
 
 /** Every case, in the order they run in. */
-export const CASES: readonly FaultCase[] = [killGateway]
+export const CASES: readonly FaultCase[] = [
+  killGateway,
+  killStore,
+  killBetweenCommitAndPublish,
+  killNats,
+  killPostgres,
+  killEverything,
+  holdProcesses
+]

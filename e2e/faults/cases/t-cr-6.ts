@@ -1,0 +1,24 @@
+import type { FaultCase } from '../trial.ts'
+import { expectRefusals } from './outage.ts'
+
+const ASK_EVERY = 5
+
+export const killPostgres: FaultCase = {
+  id: 'T-CR-6',
+  title: 'PostgreSQL is killed (kill -9 of all its processes) and started again',
+  pass: 'meanwhile sends are refused with 503; then all goes on: 99 % of the times within 5 s, replaying its log included',
+  async run(trial) {
+    const { postgres } = trial.platform
+    for (let n = 0; n < trial.times(30, 3); n++) {
+      await trial.strike('kill -9 postgres', {
+        kills: 1,
+        down: () => postgres.crash(),
+        async up() {
+          if (n % ASK_EVERY === 0) await expectRefusals(trial, 'without PostgreSQL')
+          await postgres.start()
+        }
+      })
+      await trial.pause()
+    }
+  }
+}
