@@ -1,4 +1,8 @@
 export type { Msg, Subscription } from 'nats'
 export * from './bus.ts'
+export { type ConsumeOptions, Consumer, type ConsumerHost, consume } from './consumer.ts'
+export type { ConsumerMetrics } from './consumer-watch.ts'
+export type { ConsumerInbox, DeadLetter } from './dead-letters.ts'
 export * from './durability.ts'
+export type { ChangeEvent } from './incoming.ts'
 export * from './plugin.ts'
