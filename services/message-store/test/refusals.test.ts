@@ -68,6 +68,16 @@ t.test('what may not be sent fails alone: all else of its batch is stored, witho
       { last_seq: 0, version: 1 }
     ])
   }
+
+  // A message that is alone goes by a statement of its own, which has the same rules.
+  const counters = () => database.query('select last_seq::int, version::int from messaging.conversations where id = $1', [id])
+  const before = await counters()
+  for (const [code, send] of refused) {
+    const [line] = await sendAll([send])
+    t.match(line, { error: { code } }, `alone, ${code}`)
+  }
+  t.same(await counters(), before)
+  t.equal((await say(ada, id, 'good')).seq, refused.length + 2)
 })
 
 t.test('what only the database refuses fails alone too', async t => {

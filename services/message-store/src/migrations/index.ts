@@ -4,7 +4,8 @@ import { type Kysely, type Migration, sql } from '@parley/pg-kit'
 /** Every migration by name, in order; forward only, each safe while the version before it still runs. */
 export const migrations: Record<string, Migration> = {
   '001-messaging': fromFile('001-messaging.sql'),
-  '002-membership': fromFile('002-membership.sql')
+  '002-membership': fromFile('002-membership.sql'),
+  '003-send-one': fromFile('003-send-one.sql')
 }
 
 function fromFile(name: string): Migration {

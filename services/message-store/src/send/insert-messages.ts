@@ -14,8 +14,8 @@ export interface Placed {
 }
 
 /**
- * Stores a batch in one call of one database function (`send_batch` says what it locks and checks) and leaves one outbox
- * row; rows of batches that were published meanwhile go with the same statement.
+ * Stores a batch in one call of one database function (`send_batch` says what it locks and checks, `send_one` does the
+ * same for a message that is alone) and leaves one outbox row; rows of batches that were published meanwhile go with it.
  *
  * @returns one row for each message that was stored, `o` counting from 1; what has no row was refused
  * @throws SQLSTATE 23505 when a client_message_id stands already: nothing of the batch was stored
@@ -25,6 +25,15 @@ export async function insertMessages(
   batch: readonly Outgoing[],
   { id, at, published }: { id: string; at: string; published: string[] }
 ): Promise<Placed[]> {
+  const [only] = batch
+  if (only && batch.length === 1) {
+    const { rows } = await sql<Placed>`
+      select * from send_one(
+        ${id}, ${at}, ${only.org_id}, ${only.conversation_id}, ${only.user_id}, ${only.id}, ${only.client_message_id}, ${only.content},
+        ${only.content_type}, ${only.reply_to_id}, ${only.metadata}, ${published}
+      )`.execute(db)
+    return rows
+  }
   const column = <K extends keyof Outgoing>(key: K) => batch.map(message => message[key])
   const { rows } = await sql<Placed>`
     select * from send_batch(
