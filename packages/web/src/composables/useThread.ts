@@ -5,6 +5,7 @@ import { useMessagingStore } from '../stores/messagingStore.ts'
 import { useOutboxStore } from '../stores/outboxStore.ts'
 import { buildRows, type Divider } from '../stores/rows.ts'
 import { useUiStore } from '../stores/uiStore.ts'
+import { systemText } from '../text/system.ts'
 import { useAttention } from './useAttention.ts'
 import { useMessaging } from './useMessaging.ts'
 import { useSocket } from './useSocket.ts'
@@ -100,7 +101,10 @@ export function useThread(conversation: () => Conversation) {
     () => conversation().last_message,
     (message, before) => {
       if (!message || !before || message.seq <= before.seq || message.sender_id === messaging.me) return
-      const text = t('announce_message', { name: message.sender.display_name, text: message.content.slice(0, 120) })
+      const text =
+        message.content_type === 'system'
+          ? systemText(message, messaging.me)
+          : t('announce_message', { name: message.sender.display_name, text: message.content.slice(0, 120) })
       ui.announce(text, count => t('announce_many', { count }))
     }
   )

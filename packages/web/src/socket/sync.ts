@@ -37,6 +37,8 @@ export function createSync(api: Api, { messaging, outbox }: Stores) {
         break
       case 'conversation_removed':
         messaging.remove(frame.conversation_id)
+        // An answer under way may be from before, and would bring it back.
+        void fetching.get(frame.conversation_id)?.then(() => fetchConversation(frame.conversation_id))
         break
       case 'message_read':
         messaging.setRead(frame.conversation_id, frame.user_id, frame.seq)
@@ -198,8 +200,10 @@ export function createSync(api: Api, { messaging, outbox }: Stores) {
     return pagination.has_next
   }
 
-  /** After a reconnect: `ready` has the counts, and conversations that are new here. */
+  /** After a reconnect: `ready` has the counts, conversations that are new here, and no more those that I was removed from. */
   async function takeReady(ready: ReadyFrame): Promise<void> {
+    const mine = new Set(ready.conversations.map(({ id }) => id))
+    for (const id of [...messaging.conversations.keys()]) if (!mine.has(id)) messaging.remove(id)
     const fresh = ready.conversations.filter(({ id }) => !messaging.conversations.has(id))
     for (const { id, version, unread_count } of ready.conversations) messaging.setUnread(id, unread_count, version)
     if (fresh.length > FRESH_MAX) void loadFrom(1).catch(() => undefined)

@@ -55,7 +55,8 @@ export const useMessagingStore = defineStore('messaging', () => {
     const timeline = timelines.get(message.conversation_id)
     if (timeline) timelines.set(message.conversation_id, putMessage(timeline, message))
     if (!known) return
-    const mine = message.sender_id === me.value
+    // What the system says of my doing is not mine: it moves no position.
+    const mine = message.sender_id === me.value && message.content_type !== 'system'
     const isNew = message.seq > known.last_seq
     const isLast = isNew || (message.id === known.last_message?.id && message.version > known.last_message.version)
     const my = mine && message.seq > known.my.last_read_seq ? { ...known.my, last_read_seq: message.seq } : known.my
