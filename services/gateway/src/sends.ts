@@ -7,10 +7,15 @@ export type SendAnswer = Buffer | AppError
 const REQUEST_MAX_BYTES = 256 * 1024
 const LINE_FEED = 0x0a
 const ERROR_LINE = Buffer.from('{"error":')
+const NOTHING = Buffer.alloc(0)
+/** Where no store is there at this moment, one may be in the next. */
+const RETRY_AFTER_MS = 100
 
 interface Gathered {
   json: string
   key: object | undefined
+  /** It carries a `client_message_id`: asked twice there is one message all the same. */
+  isSafeTwice: boolean
   answer: (answer: SendAnswer) => void
 }
 
@@ -21,21 +26,27 @@ interface Gathered {
  *
  * What one connection sends stays in its order, also with several stores: its next sends wait for the answer of those
  * under way.
+ *
+ * Where a store dies with a request in its hands, another is asked once; what could so be stored twice, since it has no
+ * `client_message_id`, is refused instead, to be tried again by who sent it.
  */
 export class Sends {
   readonly #bus: Bus
+  readonly #onRetry: (count: number) => void
   #gathered: Gathered[] = []
   #isScheduled = false
   readonly #busy = new Set<object>()
   #underWay = 0
 
-  constructor(bus: Bus) {
+  /** @param onRetry told how many sends are asked a second time */
+  constructor(bus: Bus, onRetry: (count: number) => void = () => {}) {
     this.#bus = bus
+    this.#onRetry = onRetry
   }
 
   /** @param key whoever must keep an order: a connection */
   send(send: Send, key: object | undefined, answer: (answer: SendAnswer) => void): void {
-    this.#gathered.push({ json: JSON.stringify(send), key, answer })
+    this.#gathered.push({ json: JSON.stringify(send), key, isSafeTwice: send.client_message_id !== undefined, answer })
     this.#schedule()
   }
 
@@ -71,21 +82,25 @@ export class Sends {
     if (batch.length > 0) void this.#request(batch)
   }
 
-  async #request(batch: Gathered[]): Promise<void> {
+  async #request(batch: readonly Gathered[]): Promise<void> {
     this.#underWay++
+    let waiting = batch
     try {
-      const reply = await this.#bus.relayBytes(SendMessages, Buffer.from(`{"sends":[${batch.map(({ json }) => json).join(',')}]}`))
-      const bytes = Buffer.from(reply.buffer, reply.byteOffset, reply.byteLength)
-      let from = 0
-      for (const { answer } of batch) {
-        const end = bytes.indexOf(LINE_FEED, from)
-        const line = bytes.subarray(from, end === -1 ? undefined : end)
-        from = end === -1 ? bytes.length : end + 1
-        answer(line.length === 0 ? new AppError('internal', 'no answer') : toAnswer(line))
+      let reply: Buffer
+      try {
+        reply = await this.#ask(batch)
+      } catch (error) {
+        if (!isUnanswered(error) || !this.#bus.isConnected) throw error
+        waiting = batch.filter(({ isSafeTwice }) => isSafeTwice)
+        for (const { answer, isSafeTwice } of batch) if (!isSafeTwice) answer(error)
+        if (waiting.length > 0) await new Promise(resolve => setTimeout(resolve, RETRY_AFTER_MS))
+        this.#onRetry(waiting.length)
+        reply = waiting.length > 0 ? await this.#ask(waiting) : NOTHING
       }
+      passOn(reply, waiting)
     } catch (error) {
       const refusal = error instanceof AppError ? error : new AppError('internal', 'the message could not be sent', { cause: error })
-      for (const { answer } of batch) answer(refusal)
+      for (const { answer } of waiting) answer(refusal)
     } finally {
       this.#underWay--
       for (const { key } of batch) if (key) this.#busy.delete(key)
@@ -93,10 +108,30 @@ export class Sends {
     }
   }
 
+  async #ask(batch: readonly Gathered[]): Promise<Buffer> {
+    const reply = await this.#bus.relayBytes(SendMessages, Buffer.from(`{"sends":[${batch.map(({ json }) => json).join(',')}]}`))
+    return Buffer.from(reply.buffer, reply.byteOffset, reply.byteLength)
+  }
+
   /** Requests that are not answered yet, and sends that wait for one. */
   get inHand(): number {
     return this.#underWay + this.#gathered.length
   }
+}
+
+function passOn(bytes: Buffer, batch: readonly Gathered[]): void {
+  let from = 0
+  for (const { answer } of batch) {
+    const end = bytes.indexOf(LINE_FEED, from)
+    const line = bytes.subarray(from, end === -1 ? undefined : end)
+    from = end === -1 ? bytes.length : end + 1
+    answer(line.length === 0 ? new AppError('internal', 'no answer') : toAnswer(line))
+  }
+}
+
+/** Nobody answered, which is not the same as being refused. */
+function isUnanswered(error: unknown): error is AppError {
+  return error instanceof AppError && error.code === 'unavailable' && error.cause !== undefined
 }
 
 function toAnswer(line: Buffer): SendAnswer {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { failOnLeftovers, until } from '@parley/test-kit'
+import { failOnLeftovers, person, profileOf, until } from '@parley/test-kit'
 import t, { type Test } from 'tap'
 import { Gate } from '../src/socket/gate.ts'
 import { Room } from '../src/socket/room.ts'
@@ -7,15 +7,24 @@ import { openPair } from './pair.ts'
 
 failOnLeftovers(t)
 const id = randomUUID()
+const ada = person()
 
 /** A conversation at version 3 with one connection in it, and what its client has been told. */
 async function setup(t: Test) {
   const { connection, client, turn } = await openPair(t)
   const heals: number[] = []
-  const room: Room = new Room(id, { turn, heal: ({ version }) => heals.push(version!), onHeld: () => {} })
+  const parted: { id: string; version: number }[] = []
+  const room: Room = new Room(id, {
+    turn,
+    heal: ({ version }) => heals.push(version!),
+    onHeld: () => {},
+    part: (_, { id }, version) => parted.push({ id, version })
+  })
   t.teardown(() => room.close())
   room.stand(3)
   room.connections.add(connection)
+  connection.rooms.set(room, 3)
+  connection.identity = { profile: profileOf(ada), expires_at: 0 }
   connection.isReady = true
   const versions: number[] = []
   client.on('message', data => versions.push(JSON.parse(String(data)).version))
@@ -23,13 +32,13 @@ async function setup(t: Test) {
     room.receive(
       Buffer.from(given.map(version => `{"type":"new_message","conversation_id":"${id}","version":${version},"message":{}}`).join('\n'))
     )
-  return { connection, room, publish, versions, heals, turn }
+  return { connection, room, publish, versions, heals, parted, turn }
 }
 
 t.test('who was put in step beyond the live stream is not told again what it has, and then everything', async t => {
   const { connection, room, publish, versions } = await setup(t)
   const gate = Gate.of(connection)
-  gate.hold(id)
+  gate.hold(id, 3)
   gate.release(room, 5)
   for (const version of [4, 5, 6, 7]) publish(version)
 
@@ -41,7 +50,7 @@ t.test('who was put in step beyond the live stream is not told again what it has
 t.test('what comes while one is put in step waits, and only what is newer follows', async t => {
   const { connection, room, publish, versions, turn } = await setup(t)
   const gate = Gate.of(connection)
-  gate.hold(id)
+  gate.hold(id, 3)
   publish(4)
   turn.end()
   // Still on its way to the connection when it is put in step.
@@ -55,12 +64,12 @@ t.test('what comes while one is put in step waits, and only what is newer follow
 })
 
 t.test('where putting in step failed, what waited goes out as it came', async t => {
-  const { connection, publish, versions } = await setup(t)
+  const { connection, room, publish, versions } = await setup(t)
   const gate = Gate.of(connection)
-  gate.hold(id)
+  gate.hold(id, 3)
   publish(4)
   await new Promise(resolve => setImmediate(resolve))
-  gate.giveUp([id])
+  gate.release(room)
   publish(5)
 
   await until(() => versions.length === 2)

@@ -74,14 +74,19 @@ export function createCommands({ bus, hub, sends }: { bus: Bus; hub: Hub; sends:
       })
       return { conversation_id: position.conversation_id, last_read_seq, unread_count }
     }),
-    command(JoinFrame, (connection, { conversation_id }) => {
+    command(JoinFrame, async (connection, { conversation_id }) => {
       const room = hub.roomOf(connection, conversation_id.toLowerCase())
       if (!room) throw new AppError('conversation_not_found', `no conversation ${conversation_id} of yours`)
+      await hub.view(connection, room)
       return { conversation_id, version: room.version ?? 0, presence: [] }
     }),
-    command(LeaveFrame, (_, { conversation_id }) => ({ conversation_id })),
+    command(LeaveFrame, (connection, { conversation_id }) => {
+      const room = hub.roomOf(connection, conversation_id.toLowerCase())
+      if (room) hub.unview(connection, room)
+      return { conversation_id }
+    }),
     command(ResumeFrame, async (connection, { id, cursors }) => {
-      const complete = await hub.catchUp(connection, cursors)
+      const complete = await hub.catchUp.resume(connection, cursors)
       connection.send({ type: 'resumed', ...(id !== undefined && { id }), complete })
       return undefined
     })

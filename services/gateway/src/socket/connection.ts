@@ -1,23 +1,28 @@
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { CLOSE, type CloseReason, type ConversationAdded } from '@parley/contracts'
+import { CLOSE, type CloseReason, type ConversationAdded, type ConversationRemoved } from '@parley/contracts'
 import type { Static } from '@sinclair/typebox'
 import type { WebSocket } from 'ws'
 import type { Identity } from '../tokens.ts'
 import { textFrame } from './frame.ts'
-import type { Gate } from './gate.ts'
+import { Gate } from './gate.ts'
 import type { Room } from './room.ts'
 import type { Gathering, Turn } from './turn.ts'
 
-/** What may wait for a slow reader; then it is closed, and resumes with nothing lost. */
-const BACKLOG_MAX_BYTES = 1024 * 1024
-const DRAINED_BYTES = 256 * 1024
+/** From here on a reader is slow: passing frames to it are dropped. */
+export const SLOW_BYTES = 256 * 1024
+/** From here on it is behind: its live frames stop, and what it missed follows as `sync` once it has drained. */
+export const BEHIND_BYTES = 512 * 1024
+/** More than that never waits: the answers to its own questions brought it here; it is closed, and resumes with nothing lost. */
+export const BACKLOG_MAX_BYTES = 1024 * 1024
 /** How long a reader may take nothing at all. */
 const STUCK_MS = 10_000
 const OPEN = 1
 
-/** A message of a person's own subject: a conversation that came, or a moment as its finished frame. */
-export type PersonalMessage = { added: Static<typeof ConversationAdded> } | { moment: Buffer; origin: string | undefined }
+/** A message of a person's own subject: a conversation that came or went, or a moment as its finished frame. */
+export type PersonalMessage =
+  | { change: Static<typeof ConversationAdded> | Static<typeof ConversationRemoved> }
+  | { moment: Buffer; origin: string | undefined }
 
 /** One socket of one person: what it follows, and what is on its way to it. */
 export class Connection implements Gathering {
@@ -32,9 +37,16 @@ export class Connection implements Gathering {
   #movedAt = 0
   readonly onFault: (error: unknown) => void
   identity: Identity | undefined
-  readonly rooms = new Set<Room>()
-  /** Holds live frames back while it is put in step; null, and so without cost, otherwise. */
+  /** The conversations that it follows, each with the version at which it came in: a removal before that is history. */
+  readonly rooms = new Map<Room, number>()
+  /** Holds live frames back while it is slow or put in step; null, and so without cost, otherwise. */
   gate: Gate | null = null
+  /** Told when the reader becomes slow: whoever sees to it that it is put in step again. */
+  onSlow: (() => void) | undefined
+  /** What puts it in step, one after the other. */
+  catchingUp: Promise<unknown> = Promise.resolve()
+  turnsWaiting = 0
+  isRecovering = false
   /** `ready` is on its way: nothing may be told before it. */
   isReady = false
   /** What concerns this person and came before `ready`. */
@@ -56,6 +68,12 @@ export class Connection implements Gathering {
 
   get isOpen(): boolean {
     return this.#ws.readyState === OPEN
+  }
+
+  /** Whether live frames of this size may still be written; a reader that has taken everything may be given more at once. */
+  hasRoomFor(bytes: number): boolean {
+    const { writableLength } = this.#socket
+    return writableLength + this.#bytes + bytes <= (writableLength === 0 ? BACKLOG_MAX_BYTES : BEHIND_BYTES)
   }
 
   /** Sends a frame at the end of this turn. */
@@ -85,12 +103,27 @@ export class Connection implements Gathering {
       for (const frame of frames) this.#socket.write(frame)
       this.#socket.uncork()
     }
+    const waiting = this.#socket.writableLength
+    if (waiting > SLOW_BYTES) this.#lag(waiting > BEHIND_BYTES)
+  }
+
+  /** Stops the live frames of a reader that has no room for them. */
+  fallBehind(): void {
+    this.#lag(true)
+  }
+
+  #lag(isBehind: boolean): void {
+    const gate = Gate.of(this)
+    gate.isBehind ||= isBehind
+    if (gate.isSlow) return
+    gate.isSlow = true
+    this.onSlow?.()
   }
 
   /** Resolves once the client has taken most of what was sent, or is gone: who sends much waits for it in between. */
   async drained(): Promise<void> {
     await new Promise(resolve => setImmediate(resolve))
-    while (this.isOpen && !this.#socket.destroyed && this.#socket.writableLength > DRAINED_BYTES) {
+    while (this.isOpen && !this.#socket.destroyed && this.#socket.writableLength > SLOW_BYTES) {
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#socket.once('drain', resolve).once('close', resolve)
       await promise

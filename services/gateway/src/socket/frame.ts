@@ -26,11 +26,18 @@ export function textFrame(...parts: readonly (Uint8Array | string)[]): Buffer {
   return frame
 }
 
+/** The text of a frame that `textFrame` made. */
+export function textOf(frame: Buffer): string {
+  const length = frame[1]!
+  return frame.toString('utf8', length < 126 ? 2 : length === 126 ? 4 : 10)
+}
+
 const QUOTE = 0x22
 const ZERO = 0x30
 const NINE = 0x39
+/** Where the name of the type begins. */
+export const TYPE_AT = '{"type":"'.length
 /** `","conversation_id":"`, a UUID, `","version":` */
-const TYPE_AT = '{"type":"'.length
 const AFTER_TYPE = '","conversation_id":"'.length + 36 + '","version":'.length
 
 /**

@@ -1,22 +1,35 @@
+import type { Changes } from '@parley/contracts'
 import type { Subscription } from '@parley/nats-kit'
 import type { Connection } from './connection.ts'
-import { textFrame, versionOf } from './frame.ts'
+import { TYPE_AT, textFrame, versionOf } from './frame.ts'
+import { Gate } from './gate.ts'
+import { ReadPositions } from './read-positions.ts'
 import type { Gathering, Turn } from './turn.ts'
 
 /** Two stores publish out of order as a matter of course: what came early waited 0.3 to 30 ms for all that was seen. */
 const HOLE_PATIENCE_MS = 100
 const EARLY_MAX_BYTES = 1024 * 1024
+/** What goes out in one turn is mostly far below: then nobody is asked whether there is room for it. */
+const LARGE_BYTES = 64 * 1024
 
 /** What a room asks for when a version is missing, and tells of. */
 export interface RoomOwner {
   readonly turn: Turn
   heal(room: Room): void
   onHeld(): void
+  /** A connection's person is not in this conversation any more, since this version. */
+  part(connection: Connection, room: Room, version: number): void
 }
 
-interface Change {
+/** A finished frame that takes a conversation from one version to another. */
+export interface Change {
+  from: number
   version: number
   frame: Buffer
+  /** Who is not in the conversation any more at this version. */
+  gone: readonly string[] | undefined
+  /** Where it is a `sync`: whose place in the conversation changed in between. What they may be told of it, the store knows. */
+  moved: readonly string[] | undefined
 }
 
 /**
@@ -30,9 +43,17 @@ export class Room implements Gathering {
   subscription: Subscription | undefined
   /** Undefined until the subscription stands and the store said where the conversation is. */
   version: number | undefined
+  /** Up to here its sockets were given everything; what is between this and `version` goes out at the end of the turn. */
+  told = 0
   isHealing = false
+  /** Sockets that said that they have it open. */
+  viewers: Set<Connection> | undefined
+  viewersSubscription: Subscription | undefined
+  #reads: ReadPositions | undefined
+  #viewersReads: ReadPositions | undefined
   #out: Change[] = []
   #moments: Buffer[] = []
+  #viewersMoments: Buffer[] = []
   #hasOutput = false
   readonly #early = new Map<number, Uint8Array>()
   #earlyBytes = 0
@@ -63,19 +84,35 @@ export class Room implements Gathering {
 
   /** A passing frame, which has no version: a read position. */
   receiveMoment(data: Uint8Array): void {
-    this.#moments.push(textFrame(data))
-    this.#schedule()
+    this.#reads ??= new ReadPositions(frame => {
+      this.#moments.push(frame)
+      this.#schedule()
+    })
+    this.#reads.take(data)
+  }
+
+  /** As `receiveMoment`, of a conversation that is too large to tell everybody. */
+  receiveViewersMoment(data: Uint8Array): void {
+    this.#viewersReads ??= new ReadPositions(frame => {
+      this.#viewersMoments.push(frame)
+      this.#schedule()
+    })
+    this.#viewersReads.take(data)
   }
 
   /** Says where the conversation is, once the subscription stands; what came since is let through. */
   stand(version: number): void {
-    this.version ??= version
+    if (this.version === undefined) {
+      this.version = version
+      this.told = version
+    }
     this.#acceptEarly()
   }
 
   /** What was missed, as the store tells it: every socket gets it before anything newer. */
-  healWith(version: number, sync: Buffer): void {
-    this.#out.push({ version, frame: sync })
+  healWith({ version, participants }: Pick<Changes, 'version' | 'participants'>, sync: Buffer): void {
+    const idsOf = (isActive: boolean) => participants.filter(p => p.is_active === isActive).map(p => p.user_id)
+    this.#out.push({ from: this.version!, version, frame: sync, gone: idsOf(false), moved: idsOf(true) })
     this.version = version
     this.#schedule()
     this.#acceptEarly()
@@ -83,7 +120,7 @@ export class Room implements Gathering {
 
   #accept(version: number, line: Uint8Array): void {
     this.version = version
-    this.#out.push({ version, frame: textFrame(line) })
+    this.#out.push({ from: version - 1, version, frame: textFrame(line), gone: goneBy(line), moved: undefined })
     this.#schedule()
   }
 
@@ -137,33 +174,74 @@ export class Room implements Gathering {
     this.#owner.turn.roomHasOutput(this)
   }
 
-  /** Hands everyone what gathered in this turn: one buffer for all, but for those who are being put in step. */
+  /** Hands everyone what gathered in this turn: one buffer for all, but for those who are slow or being put in step. */
   putOut(): void {
     const changes = this.#out
     const moments = this.#moments
     this.#out = []
     this.#moments = []
     this.#hasOutput = false
+    if (this.#viewersMoments.length > 0) this.#putOutToViewers()
     if (changes.length + moments.length === 0) return
+    const done = changes.some(({ gone }) => gone) ? this.#giveToConcerned(changes) : undefined
     const frames = [...changes.map(({ frame }) => frame), ...moments]
     const all = frames.length === 1 ? frames[0]! : Buffer.concat(frames)
+    const isLarge = all.length > LARGE_BYTES
     for (const connection of this.connections) {
-      if (connection.gate === null) connection.write(all)
+      if (done?.has(connection)) continue
+      if (connection.gate === null && !(isLarge && !connection.hasRoomFor(all.length))) connection.write(all)
       else this.#passThrough(connection, changes, moments)
     }
+    this.told = changes.at(-1)?.version ?? this.told
   }
 
   #passThrough(connection: Connection, changes: readonly Change[], moments: readonly Buffer[]): void {
-    for (const { version, frame } of changes) {
-      if (connection.gate) connection.gate.pass(this.id, version, frame)
-      else connection.write(frame)
-    }
+    for (const change of changes) Gate.of(connection).pass(this, change)
+    connection.gate?.openIfIdle()
     // Before `ready` a moment is worth nothing: what the client reads then is newer.
-    if (connection.isReady) for (const moment of moments) connection.write(moment)
+    if (connection.isReady && !connection.gate?.isSlow) for (const moment of moments) connection.write(moment)
+  }
+
+  #putOutToViewers(): void {
+    const moments = Buffer.concat(this.#viewersMoments)
+    this.#viewersMoments = []
+    for (const connection of this.viewers ?? []) if (!connection.gate?.isSlow) connection.write(moments)
+  }
+
+  /** Those whose own place in the conversation changed are looked at one by one; gives who they were. */
+  #giveToConcerned(changes: readonly Change[]): Set<Connection> {
+    const done = new Set<Connection>()
+    for (const connection of this.connections) {
+      // One that is being put in step has them held, and is looked at when they are released.
+      if (connection.gate?.isHeld(this.id) || !changes.some(change => this.#concerns(connection, change))) continue
+      done.add(connection)
+      this.giveTo(connection, changes)
+    }
+    return done
+  }
+
+  #concerns(connection: Connection, { version, gone, moved }: Change): boolean {
+    const { id } = connection.identity!.profile
+    return version > connection.rooms.get(this)! && ((gone?.includes(id) || moved?.includes(id)) ?? false)
+  }
+
+  /** Gives one connection changes in their order; to whom is removed up to that, and then nothing more. */
+  giveTo(connection: Connection, changes: readonly Change[]): void {
+    for (const change of changes) {
+      const isConcerned = change.gone !== undefined && this.#concerns(connection, change)
+      const isGone = isConcerned && change.gone!.includes(connection.identity!.profile.id)
+      if (isConcerned && change.moved !== undefined && !isGone) Gate.of(connection).owe(this, change.from)
+      else if (!isGone || change.moved === undefined) Gate.of(connection).pass(this, change)
+      if (isGone) return this.#owner.part(connection, this, change.version)
+    }
+    connection.gate?.openIfIdle()
   }
 
   close(): void {
     this.subscription?.unsubscribe()
+    this.viewersSubscription?.unsubscribe()
+    this.#reads?.close()
+    this.#viewersReads?.close()
     clearTimeout(this.#patience)
     this.#patience = undefined
     this.#forgetEarly()
@@ -171,3 +249,12 @@ export class Room implements Gathering {
 }
 
 const LINE_FEED = 0x0a
+/** The first letter of `participant_…`, which no other change has. */
+const P = 'p'.charCodeAt(0)
+
+/** Who is gone by a change: `participant_removed` names them. */
+function goneBy(line: Uint8Array): readonly string[] | undefined {
+  if (line[TYPE_AT] !== P) return undefined
+  const { participant } = JSON.parse(Buffer.from(line.buffer, line.byteOffset, line.byteLength).toString())
+  return participant.is_active ? undefined : [participant.user_id]
+}

@@ -185,7 +185,7 @@ class Session {
       const { id: user_id, org_id } = identity.profile
       if ((hub.connectionsOf(user_id, org_id)?.size ?? 0) >= SOCKETS_PER_USER_MAX) return connection.close('too_many_sockets')
       connection.identity = identity
-      const { state, open } = await hub.follow(connection)
+      const { state, open } = await hub.catchUp.follow(connection)
       if (!connection.isOpen) return hub.leave(connection)
       connection.send({
         type: 'ready',

@@ -1,4 +1,4 @@
-import { AppError, ConversationMoment, GetUnread, MarkRead } from '@parley/contracts'
+import { AppError, ConversationMoment, GetUnread, MarkRead, MOMENTS_TOLD_MAX, ViewersMoment } from '@parley/contracts'
 import { announceUnread } from '../announce.ts'
 import { findMembership } from '../queries/membership.ts'
 import { seqOf } from '../queries/messages.ts'
@@ -23,7 +23,7 @@ export function read({ bus, people, store, log }: Store): void {
     if (moved.message_id !== null) {
       const { user_id } = actor
       bus.publish(
-        ConversationMoment,
+        moved.participant_count > MOMENTS_TOLD_MAX ? ViewersMoment : ConversationMoment,
         { conversation_id },
         { type: 'message_read', conversation_id, user_id, message_id: moved.message_id, seq: last_read_seq, read_at: at }
       )

@@ -5,6 +5,7 @@ export interface Moved {
   last_read_seq: number
   marked_read: number
   unread_count: number
+  participant_count: number
   /** null: the position stood there already, or further. */
   message_id: string | null
 }
@@ -26,7 +27,7 @@ export async function moveReadPosition(
     .executeTakeFirstOrThrow()
   const { rows } = await sql<Moved>`
     with target as (
-      select c.last_seq, greatest(${before.last_read_seq}, least(${seq}, c.last_seq)) as seq from conversations c where c.id = ${conversation_id}
+      select c.last_seq, c.participant_count, greatest(${before.last_read_seq}, least(${seq}, c.last_seq)) as seq from conversations c where c.id = ${conversation_id}
     ), moved as (
       update participants p set last_read_seq = t.seq, last_read_at = ${at} from target t
       where p.conversation_id = ${conversation_id} and p.user_id = ${user_id} and t.seq > ${before.last_read_seq}
@@ -39,7 +40,7 @@ export async function moveReadPosition(
       from target t join messages m on m.conversation_id = ${conversation_id} and m.seq > ${before.last_read_seq}
         and (m.deleted_at is not null or m.content_type = 'system')
     )
-    select t.seq as last_read_seq,
+    select t.seq as last_read_seq, t.participant_count,
       greatest(0, t.seq - ${before.last_read_seq} - u.passed)::bigint as marked_read,
       greatest(0, t.last_seq - t.seq - u.left)::bigint as unread_count,
       case when t.seq > ${before.last_read_seq} then (select m.id from messages m where m.conversation_id = ${conversation_id} and m.seq = t.seq) end as message_id

@@ -1,0 +1,347 @@
+import {
+  type ConversationAdded,
+  type ConversationRemoved,
+  CURSORS_MAX,
+  GetConversation,
+  type LiveState,
+  OpenUsers,
+  Sync
+} from '@parley/contracts'
+import type { Bus } from '@parley/nats-kit'
+import type { Static } from '@sinclair/typebox'
+import type { FastifyBaseLogger } from 'fastify'
+import { Coalescer } from '../coalescer.ts'
+import { Admission } from './admission.ts'
+import type { Connection } from './connection.ts'
+import { Gate } from './gate.ts'
+import type { Hub, Person } from './hub.ts'
+import type { Room } from './room.ts'
+
+const PEOPLE_MAX = 200
+const RETRY_MS = 500
+/** 500 objects a round: a client that missed more than this reads the histories anew. */
+const ROUNDS_MAX = 1_000
+/** What may wait to be put in step on one connection: one that does not drain is given no more. */
+const TURNS_MAX = 1_000
+/** How long a slow reader waits for its turn in a storm. */
+const SLOW_PATIENCE_MS = 10_000
+/** New conversations that a person is told whole when the bus is back; of others they are told the id, and read them. */
+const TOLD_WHOLE_MAX = 20
+
+type Added = Static<typeof ConversationAdded>
+type Removed = Static<typeof ConversationRemoved>
+
+/**
+ * Puts connections in step with the store: when they come in, resume, read on after having been slow, come into a
+ * conversation, or were cut off from the bus together with us. Meanwhile their gate holds what is live. What concerns one
+ * connection happens one after the other.
+ */
+export class CatchUp {
+  readonly #bus: Bus
+  readonly #hub: Hub
+  readonly #log: FastifyBaseLogger
+  readonly #states: Coalescer<{ user_id: string; org_id: string }, LiveState>
+  readonly admission = new Admission()
+
+  constructor(bus: Bus, hub: Hub, log: FastifyBaseLogger) {
+    this.#bus = bus
+    this.#hub = hub
+    this.#log = log
+    this.#states = new Coalescer(users => this.#askStates(users), PEOPLE_MAX)
+  }
+
+  /** One question for each person, however many of their devices come in at once. */
+  async #askStates(users: { user_id: string; org_id: string }[]): Promise<LiveState[]> {
+    const people = new Map(users.map(user => [user.org_id + user.user_id, user]))
+    const states = await this.#openUsers([...people.values()])
+    const byPerson = new Map(states.map(state => [state.org_id + state.user_id, state]))
+    return users.map(({ user_id, org_id }) => byPerson.get(org_id + user_id)!)
+  }
+
+  /** People of very many conversations do not fit into one answer together: then half of them is asked for at a time. */
+  async #openUsers(users: { user_id: string; org_id: string }[]): Promise<LiveState[]> {
+    try {
+      return (await this.#bus.request(OpenUsers, { users })).states
+    } catch (error) {
+      if (users.length === 1 || (error as { code?: string }).code !== 'internal') throw error
+      const half = Math.ceil(users.length / 2)
+      return [...(await this.#openUsers(users.slice(0, half))), ...(await this.#openUsers(users.slice(half)))]
+    }
+  }
+
+  /**
+   * Lets a connection follow its person and all their conversations.
+   *
+   * Resolves once the subscriptions stand: everything that is committed after the state it gives reaches the connection,
+   * after what the caller sends in this turn. Live frames that came meanwhile are held; `open` lets them through.
+   *
+   * @throws AppError unavailable where too many come at once
+   */
+  follow(connection: Connection): Promise<{ state: LiveState; open: () => void }> {
+    return this.admission.run(() => this.#follow(connection))
+  }
+
+  async #follow(connection: Connection): Promise<{ state: LiveState; open: () => void }> {
+    const { id: user_id, org_id } = connection.identity!.profile
+    connection.onSlow = () => this.#recoverLater(connection)
+    this.#hub.followPerson(connection)
+    await this.#bus.flush()
+    const gate = Gate.of(connection)
+    const joined = new Map<string, Room>()
+    let state: LiveState
+    let isBehind: boolean
+    do {
+      state = await this.#states.ask({ user_id, org_id })
+      if (!connection.isOpen) break
+      const fresh = state.conversations.filter(({ id }) => !joined.has(id))
+      for (const { id, version } of fresh) {
+        gate.hold(id, 0)
+        joined.set(id, this.#hub.join(connection, id, version))
+      }
+      await this.#hub.stand(fresh.map(({ id }) => joined.get(id)!))
+      // Others were given a newer version before this connection was among them: ask for a state that has it.
+      isBehind = fresh.some(({ id, version }) => (joined.get(id)!.version ?? 0) > version)
+    } while (isBehind)
+    return {
+      state,
+      open: () => {
+        connection.isReady = true
+        for (const { id, version } of state.conversations) {
+          const room = joined.get(id)
+          if (!room || !connection.rooms.has(room)) continue
+          connection.rooms.set(room, version)
+          gate.release(room, version)
+          joined.delete(id)
+        }
+        // Those it was removed from in the meantime.
+        for (const room of joined.values()) this.#hub.leaveRoom(connection, room)
+        gate.openIfIdle()
+        this.#hub.tellEarly(connection)
+      }
+    }
+  }
+
+  /**
+   * Sends what changed since the versions that a client holds, before any newer live frame of those conversations.
+   *
+   * @returns whether all of it was sent
+   * @throws AppError unavailable where the store is away, or too many come back at once
+   */
+  resume(connection: Connection, cursors: Record<string, number>): Promise<boolean> {
+    return this.#inTurn(connection, async () => {
+      const held = new Map(Object.entries(cursors).map(([id, version]) => [id.toLowerCase(), version]))
+      const gate = Gate.of(connection)
+      const rooms = [...held.keys()].flatMap(id => this.#hub.roomOf(connection, id) ?? [])
+      for (const room of rooms) gate.hold(room.id, gate.toldOf(room))
+      const reached = new Map<string, number>()
+      try {
+        return (await this.#bring(connection, held, reached)) === 'all'
+      } finally {
+        for (const room of rooms) gate.release(room, reached.get(room.id))
+        gate.openIfIdle()
+      }
+    })
+  }
+
+  /** Tells a connection of a conversation that its person is in now, and lets it follow. */
+  add(connection: Connection, event: Added): Promise<void> {
+    return this.#inTurn(connection, async () => {
+      const { conversation_id: id, version } = event
+      const gate = Gate.of(connection)
+      const before = this.#hub.roomOf(connection, id)
+      if (before && gate.toldOf(before) >= version) return gate.openIfIdle()
+      // They had gone before they came back, and the stream is yet to say so: what was said in between is not theirs.
+      if (before) this.#hub.part(connection, before, version - 1)
+      gate.hold(id, version)
+      const room = this.#hub.join(connection, id, version)
+      await this.#untilDone(connection, () => this.#hub.stand([room]))
+      if (!connection.rooms.has(room)) return gate.drop(id)
+      connection.send(event)
+      if ((room.version ?? 0) <= version) gate.release(room, version)
+      else gate.owe(room, version)
+    }).catch(err => this.#log.warn({ err, connection_id: connection.id }, 'a new conversation was not followed'))
+  }
+
+  /** A person is not in a conversation any more. One in which they came back since is left as it is. */
+  remove(connection: Connection, { conversation_id, version }: Removed): void {
+    const room = this.#hub.roomOf(connection, conversation_id)
+    if (room && version > connection.rooms.get(room)!) this.#hub.part(connection, room, version)
+  }
+
+  #recoverLater(connection: Connection): void {
+    if (connection.isRecovering) return
+    connection.isRecovering = true
+    void this.#inTurn(connection, () => this.#recover(connection)).catch(err => {
+      connection.isRecovering = false
+      this.#log.error({ err, connection_id: connection.id }, 'a slow reader could not be put in step')
+      connection.close('overloaded')
+    })
+  }
+
+  /** Waits until a slow reader has taken what it was sent, then brings what it missed, until it has missed nothing. */
+  async #recover(connection: Connection): Promise<void> {
+    for (let gate = connection.gate; gate && connection.isOpen && gate.isInArrears; gate = connection.gate) {
+      await connection.drained()
+      gate.isSlow = false
+      gate.isBehind = false
+      const owed = gate.takeOwed(CURSORS_MAX)
+      const isDone = (await this.#repay(connection, gate, owed)) && (await this.#tellUnread(connection, gate))
+      gate.openIfIdle()
+      if (!isDone && connection.isOpen) await pause()
+    }
+    connection.isRecovering = false
+  }
+
+  /** @returns false where it has to be tried again */
+  async #repay(connection: Connection, gate: Gate, owed: ReadonlyMap<string, number>): Promise<boolean> {
+    if (owed.size === 0) return true
+    const reached = new Map<string, number>()
+    const done = await this.#bring(connection, new Map(owed), reached, SLOW_PATIENCE_MS).catch(err => {
+      this.#log.warn({ err, connection_id: connection.id }, 'a slow reader was not put in step yet')
+      return 'more'
+    })
+    // The database is older than what we have told: the client reads everything anew.
+    if (done === 'reset') connection.close('restart')
+    for (const [id, since] of owed) {
+      const room = this.#hub.roomOf(connection, id)
+      if (room && done === 'more') gate.owe(room, reached.get(id) ?? since)
+      else if (room) gate.release(room, reached.get(id))
+    }
+    return done !== 'more'
+  }
+
+  /** @returns false where it has to be tried again */
+  async #tellUnread(connection: Connection, gate: Gate): Promise<boolean> {
+    if (gate.unreadDropped.size === 0) return true
+    const { id: user_id, org_id } = connection.identity!.profile
+    const state = await this.#states.ask({ user_id, org_id }).catch(() => undefined)
+    if (!state) return false
+    for (const { id, unread_count } of state.conversations) {
+      if (!gate.unreadDropped.has(id)) continue
+      connection.send({ type: 'unread', conversation_id: id, unread_count, unread_total: state.unread_total })
+    }
+    gate.unreadDropped.clear()
+    return true
+  }
+
+  /**
+   * Asks for what changed until there is no more, and waits in between until the client has taken it.
+   *
+   * @param held what the client has; and then what it has been brought
+   * @param reached the versions that it was brought to
+   */
+  async #bring(
+    connection: Connection,
+    held: Map<string, number>,
+    reached: Map<string, number>,
+    patienceMs?: number
+  ): Promise<'all' | 'removed' | 'reset' | 'more'> {
+    const { id: user_id, org_id, role } = connection.identity!.profile
+    let isReset = false
+    let isRemoved = false
+    for (let rounds = 0; rounds < ROUNDS_MAX; rounds++) {
+      const followed = new Map(connection.rooms)
+      const question = { actor: { user_id, org_id, role }, cursors: Object.fromEntries(held), added: false }
+      const answer = await this.admission.run(() => this.#bus.request(Sync, question), patienceMs)
+      for (const changes of answer.conversations) {
+        connection.send({ type: 'sync', ...changes })
+        held.set(changes.conversation_id, changes.version)
+        reached.set(changes.conversation_id, changes.version)
+      }
+      for (const id of answer.removed) {
+        const room = this.#hub.roomOf(connection, id)
+        const cameAt = room && followed.get(room)
+        // Not where they came back since the question.
+        if (room && cameAt !== undefined && cameAt === connection.rooms.get(room)) {
+          this.#hub.part(connection, room, Math.max(cameAt, held.get(id)!))
+        }
+        held.delete(id)
+        isRemoved = true
+      }
+      for (const id of answer.reset) isReset = held.delete(id)
+      await connection.drained()
+      if (!connection.isOpen) return 'more'
+      if (!answer.has_more) return isReset ? 'reset' : isRemoved ? 'removed' : 'all'
+    }
+    return 'more'
+  }
+
+  /** The bus was away: brings people into conversations that came meanwhile, and out of those that went. */
+  async afterBusReturn(people: readonly Person[]): Promise<void> {
+    for (let from = 0; from < people.length; from += PEOPLE_MAX) {
+      // Asked for together: their states come in one answer, and only what is new costs more.
+      await Promise.all(people.slice(from, from + PEOPLE_MAX).map(person => this.#compare(person)))
+    }
+  }
+
+  async #compare({ user_id, org_id, connections }: Person): Promise<void> {
+    const followed = new Map([...connections].filter(({ isReady }) => isReady).map(connection => [connection, new Map(connection.rooms)]))
+    if (followed.size === 0) return
+    const { conversations } = await this.#untilAnswered(connections, () => this.#states.ask({ user_id, org_id }))
+    const present = new Set(conversations.map(({ id }) => id))
+    for (const [connection, rooms] of followed) {
+      for (const [room, cameAt] of rooms) {
+        if (!present.has(room.id) && connection.rooms.get(room) === cameAt) this.#hub.part(connection, room, Math.max(cameAt, room.told))
+      }
+    }
+    let told = 0
+    for (const { id, version } of conversations) {
+      const strangers = [...followed.keys()].filter(connection => !this.#hub.roomOf(connection, id))
+      if (strangers.length === 0) continue
+      const event = told++ < TOLD_WHOLE_MAX ? await this.#whole(strangers[0]!, id) : undefined
+      for (const connection of strangers) {
+        void this.add(connection, event ?? { type: 'conversation_added', conversation_id: id, version })
+      }
+    }
+  }
+
+  async #whole(connection: Connection, conversation_id: string): Promise<Added | undefined> {
+    const { id: user_id, org_id, role } = connection.identity!.profile
+    const conversation = await this.admission
+      .run(() => this.#bus.request(GetConversation, { actor: { user_id, org_id, role }, conversation_id }), SLOW_PATIENCE_MS)
+      .catch(() => undefined)
+    return conversation && { type: 'conversation_added', conversation_id, version: conversation.version, conversation }
+  }
+
+  async #untilAnswered<T>(connections: ReadonlySet<Connection>, ask: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await ask()
+      } catch (error) {
+        // Nobody is there any more who would have to know.
+        if (connections.size === 0) throw error
+        this.#log.warn({ err: error }, 'a person was not put in step yet')
+        await pause()
+      }
+    }
+  }
+
+  /** What puts one connection in step happens one after the other. */
+  #inTurn<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
+    if (++connection.turnsWaiting > TURNS_MAX) connection.close('too_slow')
+    const turn = connection.catchingUp.then(work).finally(() => {
+      connection.turnsWaiting--
+    })
+    connection.catchingUp = turn.catch(() => undefined)
+    return turn
+  }
+
+  async #untilDone(connection: Connection, work: () => Promise<unknown>): Promise<void> {
+    while (connection.isOpen) {
+      try {
+        await work()
+        return
+      } catch (err) {
+        this.#log.warn({ err }, 'a connection was not put in step yet')
+        await pause()
+      }
+    }
+  }
+
+  close(): void {
+    this.admission.close()
+  }
+}
+
+/** The store was away a moment ago. */
+const pause = () => new Promise(resolve => setTimeout(resolve, RETRY_MS))
