@@ -1,7 +1,7 @@
 import { AppError, EnsureUsers, GetMe, GetUser, ListUsers, type LiveState, metadataJson, OpenUsers, UpdateMe } from '@parley/contracts'
 import type { Kysely } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
-import { findUsers, readSettings, searchUsers, upsertUsers, writeSettings } from '../queries/people.ts'
+import { findUsers, newsOf, readSettings, searchUsers, upsertUsers, writeSettings } from '../queries/people.ts'
 import { conversationsOf } from '../queries/unread.ts'
 import type { Store } from '../store.ts'
 
@@ -10,7 +10,8 @@ type Caller = { user_id: string; org_id: string }
 /** People and organizations. */
 export function users({ bus, people, store }: Store): void {
   bus.serve(EnsureUsers, async ({ users }) => {
-    await store.transaction(db => upsertUsers(db, users))
+    const news = await store.query(db => newsOf(db, users))
+    if (news.length > 0) await store.transaction(db => upsertUsers(db, news))
     return { ensured: users.length }
   })
 

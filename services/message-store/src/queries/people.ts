@@ -32,15 +32,29 @@ export async function searchUsers(db: Kysely<Tables>, org_id: string, q: string 
 export const escapeLike = (text: string): string => text.replace(/[\\%_]/g, '\\$&')
 
 /**
+ * Those of some profiles that the tables do not have so yet, each person once and in the order of their ids. Nearly always
+ * none: people come back far more often than they are new or change their names. One index probe a person.
+ */
+export async function newsOf(db: Kysely<Tables>, profiles: readonly Profile[]): Promise<Profile[]> {
+  // One row of a statement may be touched once; of two profiles of one person the later one stands.
+  const unique = [...new Map(profiles.map(p => [p.org_id + p.id, p])).values()].sort((a, b) => (a.org_id + a.id < b.org_id + b.id ? -1 : 1))
+  const { rows } = await sql<{ place: number }>`
+    select x.place::integer from ${unnest(unique)}
+    left join users u on u.org_id = x.org_id and u.id = x.id
+    left join organizations o on o.id = x.org_id
+    where u.id is null or o.name <> x.org_name or ${DIFFERS}
+    order by x.place`.execute(db)
+  return rows.map(({ place }) => unique[place - 1]!)
+}
+
+/**
  * Creates people and organizations, or brings their profiles up to date. Rows are locked in the order of their ids, and
  * only those that differ are written.
+ *
+ * @param profiles each person once, in the order of their ids
  */
 export async function upsertUsers(db: Kysely<Tables>, profiles: readonly Profile[]): Promise<void> {
-  // One row of a statement may be touched once; of two profiles of one person the later one stands.
-  const unique = [...new Map(profiles.map(p => [`${p.org_id}${p.id}`, p])).values()].sort((a, b) =>
-    a.org_id + a.id < b.org_id + b.id ? -1 : 1
-  )
-  const organizations = [...new Map(unique.map(p => [p.org_id, p.org_name])).entries()]
+  const organizations = [...new Map(profiles.map(p => [p.org_id, p.org_name])).entries()]
   await sql`
     insert into organizations (id, name)
     select id, coalesce(name, 'Organization') from unnest(${organizations.map(([id]) => id)}::uuid[], ${organizations.map(([, name]) => name)}::text[]) as x (id, name)
@@ -49,25 +63,32 @@ export async function upsertUsers(db: Kysely<Tables>, profiles: readonly Profile
     update organizations o set name = x.name
     from unnest(${organizations.map(([id]) => id)}::uuid[], ${organizations.map(([, name]) => name)}::text[]) as x (id, name)
     where o.id = x.id and x.name is not null and o.name <> x.name`.execute(db)
-  const column = <K extends keyof Profile>(key: K) => unique.map(profile => profile[key])
-  const given = sql`unnest(
-      ${column('org_id')}::uuid[], ${column('id')}::uuid[], ${column('username')}::text[], ${column('display_name')}::text[], ${column('title')}::text[],
-      ${column('department')}::text[], ${column('avatar_url')}::text[], ${column('email')}::text[], ${column('role')}::text[]
-    ) as x (org_id, id, username, display_name, title, department, avatar_url, email, role)`
   await sql`
     insert into users (org_id, id, username, display_name, title, department, avatar_url, email, role)
-    select org_id, id, coalesce(username, display_name), display_name, title, department, avatar_url, email, role from ${given}
+    select org_id, id, coalesce(username, display_name), display_name, title, department, avatar_url, email, role from ${unnest(profiles)}
     on conflict (org_id, id) do nothing`.execute(db)
   await sql`
     update users u set username = coalesce(x.username, u.username), display_name = x.display_name, title = coalesce(x.title, u.title),
       department = coalesce(x.department, u.department), avatar_url = coalesce(x.avatar_url, u.avatar_url), email = coalesce(x.email, u.email),
       role = x.role, updated_at = now()
-    from ${given}
-    where u.org_id = x.org_id and u.id = x.id
-      and (u.username, u.display_name, u.title, u.department, u.avatar_url, u.email, u.role) is distinct from (
-        coalesce(x.username, u.username), x.display_name, coalesce(x.title, u.title), coalesce(x.department, u.department),
-        coalesce(x.avatar_url, u.avatar_url), coalesce(x.email, u.email), x.role)`.execute(db)
+    from ${unnest(profiles)}
+    where u.org_id = x.org_id and u.id = x.id and ${DIFFERS}`.execute(db)
 }
+
+/** Profiles as the rows of `x`, with the place of each from 1. */
+function unnest(profiles: readonly Profile[]) {
+  const column = <K extends keyof Profile>(key: K) => profiles.map(profile => profile[key])
+  return sql`unnest(
+      ${column('org_id')}::uuid[], ${column('id')}::uuid[], ${column('org_name')}::text[], ${column('username')}::text[],
+      ${column('display_name')}::text[], ${column('title')}::text[], ${column('department')}::text[], ${column('avatar_url')}::text[],
+      ${column('email')}::text[], ${column('role')}::text[]
+    ) with ordinality as x (org_id, id, org_name, username, display_name, title, department, avatar_url, email, role, place)`
+}
+
+/** A person `u` is not as the profile `x` says; what a profile does not say stays as it was. */
+const DIFFERS = sql`(u.username, u.display_name, u.title, u.department, u.avatar_url, u.email, u.role) is distinct from (
+        coalesce(x.username, u.username), x.display_name, coalesce(x.title, u.title), coalesce(x.department, u.department),
+        coalesce(x.avatar_url, u.avatar_url), coalesce(x.email, u.email), x.role)`
 
 export async function readSettings(
   db: Kysely<Tables>,
