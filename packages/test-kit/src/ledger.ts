@@ -1,4 +1,4 @@
-import type { Message } from '@parley/contracts'
+import type { Message, Participant } from '@parley/contracts'
 import type { Frame } from './socket.ts'
 
 interface Entry {
@@ -9,6 +9,8 @@ interface Entry {
   /** Where this connection began to tell. */
   since: number
   readonly messages: Map<string, Message>
+  /** Who is or was in it, with the version at which that was told. */
+  readonly people: Map<string, { version: number; is_active: boolean }>
 }
 
 const CHANGES = new Set([
@@ -24,7 +26,7 @@ const CHANGES = new Set([
 /**
  * What a client holds that goes by the letter of the interface, and a strict look at each frame on its way in: on one
  * connection versions only rise and none is passed over, nothing comes before `ready`, nothing comes of a conversation
- * that was not named. Whatever breaks that is a sentence in `faults`.
+ * that was not named, or from which the client was removed. Whatever breaks that is a sentence in `faults`.
  */
 export class Ledger {
   readonly faults: string[] = []
@@ -51,10 +53,17 @@ export class Ledger {
     return [...(this.#entries.get(conversation_id)?.messages.values() ?? [])].sort((a, b) => a.seq - b.seq)
   }
 
+  /** Who is in a conversation, of those of whom the client was told. */
+  people(conversation_id: string): string[] {
+    const known = this.#entries.get(conversation_id)?.people ?? new Map()
+    return [...known].filter(([, { is_active }]) => is_active).map(([user_id]) => user_id)
+  }
+
   take(frame: Frame): void {
     if (frame.type === 'ready') return this.#ready(frame)
     if (!this.#isReady) return this.#fault(`${frame.type} came before ready`)
     if (frame.type === 'conversation_added') this.#added(frame)
+    else if (frame.type === 'conversation_removed') this.#entries.delete(frame.conversation_id)
     else if (frame.type === 'sync') this.#sync(frame)
     else if (CHANGES.has(frame.type)) this.#change(frame)
   }
@@ -70,15 +79,18 @@ export class Ledger {
     }
   }
 
-  #added({ conversation_id: id, conversation: { version } }: Frame): void {
+  /** A large conversation is told by its version alone. */
+  #added({ conversation_id: id, version: told, conversation }: Frame): void {
     const entry = this.#entry(id)
+    const version = conversation?.version ?? told
+    for (const participant of conversation?.participants ?? []) seat(entry, version, participant)
     if (entry.live !== undefined) return this.#fault(`${id}: added, though it was named before`)
     entry.live = version
     entry.since = version
     entry.held = Math.max(entry.held, version)
   }
 
-  #change({ type, conversation_id: id, version, message }: Frame): void {
+  #change({ type, conversation_id: id, version, message, participant }: Frame): void {
     const entry = this.#entry(id)
     if (entry.live === undefined) return this.#fault(`${id}: ${type} ${version} of a conversation that was not named`)
     if (version <= entry.live) return this.#fault(`${id}: ${type} ${version} after ${entry.live}`)
@@ -86,14 +98,16 @@ export class Ledger {
     entry.live = version
     join(entry)
     if (message) this.#put(entry, message)
+    if (participant) seat(entry, version, participant)
   }
 
-  #sync({ conversation_id: id, from_version, version, messages }: Frame): void {
+  #sync({ conversation_id: id, from_version, version, messages, participants }: Frame): void {
     const entry = this.#entry(id)
     const known = Math.max(entry.held, entry.live ?? 0)
     if (from_version > known) this.#fault(`${id}: a sync from ${from_version}, though ${known} is the last that was told`)
     if (version < from_version) this.#fault(`${id}: a sync from ${from_version} back to ${version}`)
     for (const message of messages) this.#put(entry, message)
+    for (const participant of participants) seat(entry, version, participant)
     if (from_version <= entry.held) entry.held = Math.max(entry.held, version)
     if (entry.live === undefined || from_version <= entry.live) entry.live = Math.max(entry.live ?? 0, version)
     join(entry)
@@ -109,7 +123,7 @@ export class Ledger {
   #entry(id: string): Entry {
     let entry = this.#entries.get(id)
     if (!entry) {
-      entry = { held: 0, live: undefined, since: 0, messages: new Map() }
+      entry = { held: 0, live: undefined, since: 0, messages: new Map(), people: new Map() }
       this.#entries.set(id, entry)
     }
     return entry
@@ -123,4 +137,9 @@ export class Ledger {
 /** Once the client holds all that was before this connection, it holds what the connection has told. */
 function join(entry: Entry): void {
   if (entry.live !== undefined && entry.held >= entry.since) entry.held = Math.max(entry.held, entry.live)
+}
+
+/** What an older frame says of somebody does not come over what a newer one said. */
+function seat({ people }: Entry, version: number, { user_id, is_active }: Participant): void {
+  if ((people.get(user_id)?.version ?? 0) <= version) people.set(user_id, { version, is_active })
 }

@@ -18,6 +18,18 @@ const sync = (from_version: number, version: number, messages: object[] = []): F
   messages,
   participants: []
 })
+const added = (version: number, ...people: string[]): Frame => ({
+  type: 'conversation_added',
+  conversation_id: 'c',
+  version,
+  conversation: { id: 'c', version, participants: people.map(user_id => ({ user_id, is_active: true })) }
+})
+const moved = (type: 'added' | 'removed', user_id: string, version: number): Frame => ({
+  type: `participant_${type}`,
+  conversation_id: 'c',
+  version,
+  participant: { user_id, is_active: type === 'added' }
+})
 function after(...frames: Frame[]): Ledger {
   const ledger = new Ledger()
   for (const frame of frames) ledger.take(frame)
@@ -36,6 +48,8 @@ const FAULTY: Record<string, Frame[]> = {
   'a frame before ready': [sent(1)],
   'a frame of a conversation that was not named': [{ type: 'ready', conversations: [] }, sent(1)],
   'a sync that leaves a hole': [ready(1), sync(2, 4)],
+  'a frame after one was removed': [ready(1), { type: 'conversation_removed', conversation_id: 'c', version: 2 }, sent(2)],
+  'a conversation that is added twice': [ready(1), added(2)],
   'a second ready': [ready(1), ready(1)],
   'a message that changes its place': [ready(1), sent(2), { ...sent(3), message: { ...message(9, 3), id: 'm2' } }]
 }
@@ -63,4 +77,21 @@ t.test('after a reconnect the client holds what it held until the sync has come,
 t.test('an older version of a message does not come over a newer one', async t => {
   const ledger = after(ready(1), { ...sent(2, 1), message: message(1, 2, 'new') }, sync(0, 2, [message(1, 1, 'old')]))
   t.equal(ledger.messages('c')[0]?.content, 'new')
+})
+
+t.test('who is in a conversation follows from what was told, also where a sync is older than what came live', async t => {
+  const ledger = after({ type: 'ready', conversations: [] }, added(5, 'ada', 'ben'), moved('added', 'cleo', 6), moved('removed', 'ben', 7))
+  t.same(ledger.people('c'), ['ada', 'cleo'])
+  ledger.take({ ...sync(5, 6), participants: [{ user_id: 'ben', is_active: true }] })
+  t.same(ledger.people('c'), ['ada', 'cleo'])
+  t.same(ledger.faults, [])
+})
+
+t.test('who was removed holds nothing of the conversation, and may be added again', async t => {
+  const ledger = after(ready(1), sent(2), { type: 'conversation_removed', conversation_id: 'c', version: 3 })
+  t.same(ledger.cursors(), {})
+  t.same(ledger.messages('c'), [])
+  for (const frame of [{ type: 'conversation_added', conversation_id: 'c', version: 9 }, sent(10)]) ledger.take(frame)
+  t.same(ledger.faults, [])
+  t.same(ledger.cursors(), { c: 10 })
 })
