@@ -12,6 +12,9 @@ export interface LoadOptions {
   rate: number
   /** Unanswered operations of one sender. */
   inFlightMax: number
+  /** Clients that do it wrong, for controls. */
+  Sender?: typeof Sender
+  Reader?: typeof Reader
 }
 
 export const USUAL_LOAD: LoadOptions = { rate: 480, inFlightMax: 24 }
@@ -31,15 +34,18 @@ export class Load {
   #isOver = false
   #reconnecting: Promise<void> = Promise.resolve()
 
-  constructor(platform: FaultPlatform, world: World, history: History, random: Random, { rate, inFlightMax }: LoadOptions) {
+  constructor(platform: FaultPlatform, world: World, history: History, random: Random, options: LoadOptions) {
     this.history = history
+    const { rate, inFlightMax } = options
+    const Senders = options.Sender ?? Sender
+    const Readers = options.Reader ?? Reader
     const doors = (who: Person) => {
       const token = platform.token(who)
       return { urls: platform.urls, token: () => token }
     }
     this.senders = world.senders.map((who, n) => {
       const proc = `s${n + 1}`
-      return new Sender({
+      return new Senders({
         proc,
         doors: doors(who),
         random: random.fork(proc),
@@ -55,7 +61,7 @@ export class Load {
     const begunAt = (key: string) => this.senders[Number(key.slice(1, key.indexOf('-'))) - 1]?.begunAt.get(key)
     this.readers = world.readers.map((who, n) => {
       const proc = `r${n + 1}`
-      return new Reader({
+      return new Readers({
         proc,
         doors: doors(who),
         random: random.fork(proc),

@@ -24,8 +24,11 @@ export interface Toxics {
   flipChance?: number
   /** The connection is reset where this text passes; `before` it, or right `after`. */
   cutAt?: { marker: string; when: 'before' | 'after' }
-  /** Changes each piece; null swallows it. For what no network does but a broken neighbour may. */
-  transform?: (piece: Buffer) => Buffer | null
+  /**
+   * Made for each connection at its first piece; changes each, and null swallows it. For what no network does, but a broken
+   * neighbour may.
+   */
+  transform?: () => (piece: Buffer) => Buffer | null
 }
 
 interface Connection {
@@ -114,6 +117,7 @@ export class Link {
     let passed = 0
     let tail = ''
     const queue = new Delayed(to)
+    const changes = new Map<NonNullable<Toxics['transform']>, (piece: Buffer) => Buffer | null>()
     try {
       for await (const chunk of from as AsyncIterable<Buffer>) {
         for (const piece of sliced(chunk, this.toxics[way].sliceBytes)) {
@@ -130,7 +134,12 @@ export class Link {
               return this.#reset(connection, cutAt.when === 'after')
             }
           }
-          const changed = toxics.transform ? toxics.transform(piece) : piece
+          let changed: Buffer | null = piece
+          if (toxics.transform) {
+            const change = changes.get(toxics.transform) ?? toxics.transform()
+            changes.set(toxics.transform, change)
+            changed = change(piece)
+          }
           if (changed === null) continue
           await queue.push(this.#flipped(changed, toxics), toxics, this.#random)
           passed += piece.length

@@ -59,6 +59,7 @@ export async function runCase(one: FaultCase, { seed, isShort, folder, say, onLi
     platform = await startFaultPlatform(life, one.platform)
     const world = await makeWorld(platform, random.fork('world'))
     await writeFile(join(folder, 'cast.json'), JSON.stringify(world.cast))
+    await one.prepare?.(platform)
     const before = await takeSamples(platform)
     const load = new Load(platform, world, history, random, { ...(isShort ? SHORT_LOAD : USUAL_LOAD), ...one.load })
     life.teardown(() => load.stop())
@@ -82,6 +83,10 @@ export async function runCase(one: FaultCase, { seed, isShort, folder, say, onLi
     failures.push((error as Error).stack ?? String(error))
   }
   failures.push(...(trial?.failures ?? []))
+  if (trial && one.backWithinMs !== undefined) {
+    const inTime = trial.recoveries.filter(({ allBackMs }) => allBackMs <= one.backWithinMs!).length
+    trial.measured.set(`everyone back within ${one.backWithinMs / 1_000} s`, `${inTime} of ${trial.recoveries.length} times`)
+  }
   if (failures.length + violations.length > 0) await keepLogs(folder, platform, [...failures, describe(violations)])
   await life.end()
   await history.close()

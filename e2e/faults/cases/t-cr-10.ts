@@ -27,10 +27,9 @@ export const killEverything: FaultCase = {
     const { gateways, stores, nats, redis, postgres } = trial.platform
     const processes = [...gateways, ...stores]
     const servers = [nats, redis, postgres]
-    for (let n = 0; n < trial.times(12, 1); n++) {
+    for (let n = 0; n < trial.times(9, 1); n++) {
       await trial.strike('kill -9 of everything', {
         kills: processes.length + servers.length,
-        withinMs: 60_000,
         down: () => Promise.all([...processes.map(killProcess), ...servers.map(server => server.crash())]),
         async up() {
           const starts = [...processes.map(process => () => supervise(trial, process)), ...servers.map(server => () => server.start())]

@@ -17,7 +17,7 @@ export const killBetweenCommitAndPublish: FaultCase = {
   title: 'a message-store dies (kill -9) between the commit of a batch and its publishing',
   pass: 'the batch is published by another store; who sent it finds it stored when trying again',
   async run(trial) {
-    for (let n = 1; n <= trial.times(20, 2); n++) {
+    for (let n = 1; n <= trial.times(16, 2); n++) {
       await trial.strike('a store dies after its commit', { kills: 1, down: () => startDyingStore(trial, n) })
       await trial.pause()
     }

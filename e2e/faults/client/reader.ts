@@ -24,6 +24,18 @@ const CHANGES = new Set([
 const RESUME = 'resume'
 const RESUME_AGAIN_MS = 200
 
+export interface ReaderOptions {
+  proc: string
+  doors: Doors
+  random: Random
+  gateway: number
+  history: History
+  cast: Cast
+  org_id: string
+  /** When a send was begun, by its client_message_id. */
+  begunAt: (key: string) => number | undefined
+}
+
 /**
  * Somebody who wants everything. It goes by the letter of the interface: subscribes, resumes with what it holds, puts
  * frames in place by version, and never shows what follows a hole. What it was told is in the history; whether that was
@@ -34,33 +46,14 @@ export class Reader extends LiveClient {
   readonly conversations = new Map<string, Held>()
   readonly #history: History
   readonly #foreignMarks: string[]
-  /** When a message was begun to be sent, by its client_message_id. */
-  readonly #begunAt: (key: string) => number | undefined
+  readonly #begunAt: ReaderOptions['begunAt']
   #isInStep = false
   /** The newest beginning of a send that this reader has seen the message of. */
   #freshest = 0
   /** The same, when it was last in step. */
   freshest = 0
 
-  constructor({
-    proc,
-    doors,
-    random,
-    gateway,
-    history,
-    cast,
-    org_id,
-    begunAt
-  }: {
-    proc: string
-    doors: Doors
-    random: Random
-    gateway: number
-    history: History
-    cast: Cast
-    org_id: string
-    begunAt: (key: string) => number | undefined
-  }) {
+  constructor({ proc, doors, random, gateway, history, cast, org_id, begunAt }: ReaderOptions) {
     super(doors, random, gateway)
     this.proc = proc
     this.#history = history
@@ -162,6 +155,10 @@ export class Reader extends LiveClient {
 
   #onResumed({ complete }: Frame): void {
     this.#history.add({ proc: this.proc, type: 'ok', op: 'resumed', complete })
+    this.beInStep()
+  }
+
+  protected beInStep(): void {
     this.#isInStep = true
     this.freshest = this.#freshest
   }

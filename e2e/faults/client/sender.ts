@@ -117,20 +117,21 @@ export class Sender extends LiveClient {
     const conv = random.pick(conversations)
     if (dice > 0.97) return this.#markRead(conv)
     if (dice > 0.95) return this.#read(conv)
-    return this.#sendMessage(conv)
+    return this.sendMessage(conv)
   }
 
-  async #sendMessage(conv: string): Promise<void> {
+  /** Sends one message and waits until it is known what became of it. */
+  async sendMessage(conv: string): Promise<void> {
     const { mark } = this.#options
     const key = `${this.proc}-${++this.#count}`
     const value = `${mark} ${key}`
     this.begunAt.set(key, this.#history.now())
     const body = await this.#until('send', { conv, key, value }, () =>
       this.#ask(
-        { type: 'send_message', conversation_id: conv, content: value, client_message_id: key },
+        { type: 'send_message', conversation_id: conv, content: value, ...this.idOf(key) },
         'POST',
         `/conversations/${conv}/messages`,
-        { content: value, client_message_id: key }
+        { content: value, ...this.idOf(key) }
       )
     )
     if (!body) return
@@ -138,6 +139,11 @@ export class Sender extends LiveClient {
     this.freshest = Math.max(this.freshest, this.begunAt.get(key)!)
     this.#mine.push({ id, seq, conv, key, isBusy: false })
     if (this.#mine.length > MINE_MAX) this.#mine.shift()
+  }
+
+  /** By what the server knows a message that is sent again. */
+  protected idOf(key: string): { client_message_id?: string } {
+    return { client_message_id: key }
   }
 
   async #edit(mine: Mine): Promise<void> {
@@ -159,7 +165,7 @@ export class Sender extends LiveClient {
 
   async #markRead(conv: string): Promise<void> {
     const last = this.#mine.findLast(mine => mine.conv === conv)
-    if (!last) return this.#sendMessage(conv)
+    if (!last) return this.sendMessage(conv)
     const key = `${this.proc}-${++this.#count}`
     const { seq } = last
     await this.#until('mark_read', { conv, key, seq }, () =>

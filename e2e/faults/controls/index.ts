@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises'
 import type { Check, Violation } from '../checker/violation.ts'
 import { Lifetime } from '../lifetime.ts'
-import { Random } from '../random.ts'
 import type { ControlResult } from '../report.ts'
+import { fetchBeforeSubscribe, noGapCheck, noOutbox, retryWithoutId, sessionTenant, unboundedBuffer, unsafeCommit } from './system.ts'
 
 /**
  * Parley, or a client of it, broken on purpose: by settings, by a link that lies, or by a client that does it wrong. What
@@ -19,26 +19,35 @@ export interface Control {
 
 export interface ControlParts {
   life: Lifetime
-  random: Random
+  seed: number
   folder: string
+  onLife: (life: Lifetime) => void
 }
 
 /** Every control, in the order they run in. */
-export const CONTROLS: readonly Control[] = []
+export const CONTROLS: readonly Control[] = [
+  unsafeCommit,
+  noOutbox,
+  retryWithoutId,
+  fetchBeforeSubscribe,
+  noGapCheck,
+  sessionTenant,
+  unboundedBuffer
+]
 
 /** Runs a control and counts what was found. */
 export async function runControl(
-  { id, title, wanted, run }: Control,
-  { seed, folder, onLife }: { seed: number; folder: string; onLife?: (life: Lifetime) => void }
+  { title, wanted, run }: Control,
+  { seed, folder, onLife }: Omit<ControlParts, 'life'>
 ): Promise<ControlResult> {
   const startedAt = performance.now()
   const life = new Lifetime()
-  onLife?.(life)
+  onLife(life)
   const found = new Map<Check, number>()
   let failure: string | undefined
   try {
     await mkdir(folder, { recursive: true })
-    for (const { check } of await run({ life, random: new Random(seed).fork(id), folder })) found.set(check, (found.get(check) ?? 0) + 1)
+    for (const { check } of await run({ life, seed, folder, onLife })) found.set(check, (found.get(check) ?? 0) + 1)
   } catch (error) {
     failure = (error as Error).stack ?? String(error)
   }
