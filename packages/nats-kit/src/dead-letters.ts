@@ -27,7 +27,8 @@ export interface ConsumerInbox<Tx> {
     events: readonly ChangeEvent[],
     effect: (tx: Tx, fresh: readonly ChangeEvent[]) => Promise<unknown>
   ): Promise<{ fresh: number; early: readonly ChangeEvent[] }>
-  bury(letter: DeadLetter): Promise<void>
+  /** @returns whether it was not kept before */
+  bury(letter: DeadLetter): Promise<boolean>
   countDead(): Promise<number>
   /** One letter that somebody wants tried again, which no other process gets meanwhile. */
   claimReplay(): Promise<{ readonly id: number; readonly payload: Uint8Array } | undefined>

@@ -143,7 +143,7 @@ export class Work<Tx> {
   async #bury(message: Incoming, fault: { key?: string; payload: Uint8Array; reason: string; error: string }): Promise<void> {
     const first = (fault.key && this.#firstFailures.get(fault.key)) || new Date().toISOString()
     const letter = message.letter(fault, first)
-    await this.#inbox.bury(letter)
+    if (!(await this.#inbox.bury(letter))) return
     this.#watch.buried({ reason: letter.reason, key: letter.key, stream_seq: letter.stream_seq, deliveries: letter.deliveries })
   }
 

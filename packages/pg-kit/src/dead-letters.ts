@@ -29,13 +29,14 @@ const BYTES_MAX = 256 * 1024 ** 2
 const CLAIM = '30 seconds'
 
 /**
- * Keeps an event that could not be applied. One that is kept already is counted on it.
+ * Keeps an event that could not be applied, once however often it comes.
  *
+ * @returns whether it was not kept before
  * @throws AppError unavailable where the consumer has as many as it may
  */
-export async function buryLetter<DB>(db: Kysely<DB>, consumer: string, letter: DeadLetter): Promise<void> {
+export async function buryLetter<DB>(db: Kysely<DB>, consumer: string, letter: DeadLetter): Promise<boolean> {
   const { key, reason, error, subject, stream, stream_seq, published_at, first_failed_at, deliveries, payload } = letter
-  const { rows } = await sql`
+  const { rows } = await sql<{ is_new: boolean }>`
     with kept as (
       select count(*) as letters, coalesce(sum(octet_length(payload)), 0) as bytes, coalesce(bool_or(key = ${key}), false) as has_it
       from dead_letters where consumer = ${consumer}
@@ -46,9 +47,11 @@ export async function buryLetter<DB>(db: Kysely<DB>, consumer: string, letter: D
       ${first_failed_at}::timestamptz, ${deliveries}::int4, ${Buffer.from(payload)}::bytea
     from kept where has_it or (letters < ${LETTERS_MAX}::int8 and bytes < ${BYTES_MAX}::int8)
     on conflict (consumer, key) do update
-      set reason = excluded.reason, error = excluded.error, last_failed_at = now(), deliveries = d.deliveries + excluded.deliveries
-    returning id`.execute(db)
-  if (rows.length === 0) throw new AppError('unavailable', `the dead letters of ${consumer} are full: replay or drop some`)
+      set reason = excluded.reason, error = excluded.error, last_failed_at = now(), deliveries = greatest(d.deliveries, excluded.deliveries)
+    returning old.id is null as is_new`.execute(db)
+  const [row] = rows
+  if (!row) throw new AppError('unavailable', `the dead letters of ${consumer} are full: replay or drop some`)
+  return row.is_new
 }
 
 export async function countLetters<DB>(db: Kysely<DB>, consumer: string): Promise<number> {

@@ -48,7 +48,7 @@ export class Inbox<DB> {
     })
   }
 
-  bury(letter: DeadLetter): Promise<void> {
+  bury(letter: DeadLetter): Promise<boolean> {
     return this.#db.query(db => buryLetter(db, this.consumer, letter))
   }
 

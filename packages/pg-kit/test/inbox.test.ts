@@ -153,9 +153,9 @@ const letter = (key: string) => ({
 
 t.test('a letter is kept once for an event, bytes and all, and tells how often it was tried', async t => {
   const { inbox, query } = await setup(t)
-  await inbox.bury(letter('a'))
-  await inbox.bury({ ...letter('a'), reason: 'invalid_json' })
-  await inbox.bury(letter('b'))
+  t.equal(await inbox.bury(letter('a')), true)
+  t.equal(await inbox.bury({ ...letter('a'), reason: 'invalid_json', deliveries: 6 }), false)
+  t.equal(await inbox.bury(letter('b')), true)
   t.equal(await inbox.countDead(), 2)
   const [first] = await query("select reason, deliveries, payload from counting.dead_letters where key = 'a'")
   t.same(first, { reason: 'invalid_json', deliveries: 6, payload: Buffer.from([0, 255, 10]) })
