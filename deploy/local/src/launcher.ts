@@ -71,6 +71,8 @@ export class Launcher {
 
     const secret = this.#settings.jwtSecretKey ?? (this.#settings.jwksUrl ? undefined : await this.#folder.secret('jwt-secret'))
     const shared = {
+      // On one machine there is nowhere else to go, and whoever presses Ctrl-C waits.
+      DRAIN_WINDOW_MS: '1000',
       ...env,
       ...belongingTo(dataDir),
       NATS_URL: urls.nats,

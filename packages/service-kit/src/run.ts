@@ -4,16 +4,17 @@ import type { FastifyInstance } from 'fastify'
  * Runs a service until SIGTERM, SIGINT, the end of the process that started it, or an uncaught error; then closes it in
  * the reverse of the order in which its plugins were registered. A failed start ends the process with its reason.
  *
- * @param graceMs how long a close may take before the process ends anyway
+ * @param graceMs how long a close may take before the process ends anyway; what `build` gives goes first
  */
 export async function run(
-  build: () => Promise<{ app: FastifyInstance; port: number; host: string }>,
+  build: () => Promise<{ app: FastifyInstance; port: number; host: string; graceMs?: number }>,
   { graceMs = 10_000 }: { graceMs?: number } = {}
 ): Promise<void> {
   let app: FastifyInstance
   try {
     const built = await build()
     app = built.app
+    graceMs = built.graceMs ?? graceMs
     await app.listen({ port: built.port, host: built.host })
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)

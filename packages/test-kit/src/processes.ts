@@ -162,7 +162,9 @@ export async function startGateway(
     JWT_SECRET_KEY: secret,
     DEMO: demo ? '1' : '0',
     HOST: '127.0.0.1',
-    PORT: `${port}`
+    PORT: `${port}`,
+    // A stop in a test does not wait for clients that stay.
+    DRAIN_WINDOW_MS: '500'
   }
   return startProcess(t, 'gateway', env, options, port)
 }

@@ -56,7 +56,10 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   const tokens = new Tokens(config)
   const directory = new Directory(bus)
   const tickets = new Tickets(redis)
-  const sockets = new Sockets({ hub, tokens, directory, commands: createCommands({ bus, hub, sends }), log })
+  const sockets = new Sockets(
+    { hub, tokens, directory, commands: createCommands({ bus, hub, sends }), log },
+    { drainWindowMs: config.DRAIN_WINDOW_MS }
+  )
   metrics.gauge('sockets', 'Open sockets.', () => sockets.size)
   metrics.gauge('sockets_slow', 'Sockets whose clients do not take what they are sent.', () => hub.size.slow)
   metrics.gauge('conversations_followed', 'Conversations that this gateway follows.', () => hub.size.conversations)
@@ -80,6 +83,8 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   app.addHook('onReady', async () => {
     await door.listen({ port: config.PORT, host: config.HOST })
   })
+  // Readiness and requests are answered while the sockets are sent away: not every client has heard yet that we stop.
+  app.addHook('preClose', () => sockets.close())
   app.addHook('onClose', async () => {
     await door.close()
     hub.close()

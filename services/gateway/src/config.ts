@@ -15,6 +15,12 @@ export const Config = Type.Object({
   ALLOWED_ORIGINS: List('Origins that may open the socket and use CORS, besides the own one of the page; separated by commas.'),
   FRONTEND_ORIGIN: List('One more such origin.'),
   TRUSTED_PROXIES: List('Addresses or networks whose X-Forwarded-For is believed; separated by commas.'),
+  DRAIN_WINDOW_MS: Type.Integer({
+    default: 10_000,
+    minimum: 0,
+    maximum: 60_000,
+    description: 'Over how long a gateway that stops sends its sockets away; 20000 sends no more than 5 % of them a second.'
+  }),
   DEMO: Type.Union([Type.Literal('0'), Type.Literal('1')], {
     default: '0',
     description: '1 offers a sign-in as one of the people of a demo organization.'

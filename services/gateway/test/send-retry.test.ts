@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { colleagues, failOnLeftovers, startPlatform, until } from '@parley/test-kit'
+import { colleagues, failOnLeftovers, Ledger, startPlatform, until } from '@parley/test-kit'
 import t from 'tap'
 import { group } from './expect.ts'
 
@@ -41,21 +41,22 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
       const from = acked
       await until(() => acked >= from + more, { timeoutMs: 30_000, what: `${more} more` })
     }
-    for (const store of platform.stores) {
-      await soon(30)
-      store.kill(signal)
-      await store.exited
-      await soon(30)
-      await store.start()
-    }
     await soon(30)
+    const [store] = platform.stores
+    store!.kill(signal)
+    await store!.exited
+    await soon(60)
     isOver = true
     await Promise.all([...bySocket, byRest])
 
     t.same(bad, [])
     const { body } = await mine.get(`/conversations/${conversation_id}`)
     t.equal(body.last_seq, acked, 'each is there once')
-    const contents = sockets[0]!.frames.filter(({ type }) => type === 'new_message').map(({ message }) => message.content)
+    const ledger = new Ledger()
+    await until(() => sockets[0]!.frames.some(({ version }) => version === 1 + acked), { what: 'the last one has come' })
+    for (const frame of sockets[0]!.frames) ledger.take(frame)
+    t.same(ledger.faults, [])
+    const contents = ledger.messages(conversation_id).map(({ content }) => content)
     for (const index of [0, 1]) {
       const numbers = contents.filter(content => content.startsWith(`${index} `)).map(content => Number(content.slice(2)))
       t.same(numbers, [...numbers.keys()], 'in the order of who sent them')

@@ -55,6 +55,8 @@ export class Connection implements Gathering {
   isAlive = true
   missedHeartbeats = 0
   wasWarned = false
+  /** It is being sent away: what it asks from here on is to be asked elsewhere. */
+  isLeaving = false
   /** Questions of this client that are not answered yet. */
   inHand = 0
 

@@ -1,0 +1,175 @@
+import { AppError, AuthFrame, CLOSE, check, parseJson } from '@parley/contracts'
+import type { FastifyBaseLogger } from 'fastify'
+import type { RawData } from 'ws'
+import type { Directory } from '../directory.ts'
+import { AUTH_WITHIN_MS, HEARTBEAT_INTERVAL_MS, LIMITS, RECONNECT_MAX_JITTER_MS, SOCKETS_PER_USER_MAX } from '../limits.ts'
+import type { Tokens } from '../tokens.ts'
+import { FrameBudget, MalformedBudget } from './budgets.ts'
+import { type Commands, idIn, idOf, refuse, runCommand } from './commands.ts'
+import type { Connection } from './connection.ts'
+import type { Hub } from './hub.ts'
+
+/** Frames that may come while a client is being let in. */
+const EARLY_FRAMES_MAX = 64
+
+/** A socket's way: it comes unknown, is let in, and then is open. What it sends while it is let in waits. */
+type State = { phase: 'unknown'; deadline: NodeJS.Timeout } | { phase: 'entering'; early: string[] } | { phase: 'open' }
+
+export interface Services {
+  hub: Hub
+  tokens: Tokens
+  directory: Directory
+  commands: Commands
+  log: FastifyBaseLogger
+}
+
+/** One client's conversation with us: authentication first, then its frames in order. */
+export class Session {
+  readonly #services: Services
+  readonly #connection: Connection
+  #state: State
+  readonly #frames = new FrameBudget()
+  readonly #malformed = new MalformedBudget()
+
+  constructor(services: Services, connection: Connection) {
+    this.#services = services
+    this.#connection = connection
+    this.#state = { phase: 'unknown', deadline: setTimeout(() => connection.close('unauthenticated'), AUTH_WITHIN_MS) }
+  }
+
+  begin(credential: (() => Promise<string>) | undefined): void {
+    if (credential) void this.#enter(credential, undefined)
+  }
+
+  end(): void {
+    if (this.#state.phase === 'unknown') clearTimeout(this.#state.deadline)
+  }
+
+  onMessage(data: RawData, isBinary: boolean): void {
+    const connection = this.#connection
+    connection.isAlive = true
+    if (!connection.isOpen) return
+    if (!this.#frames.take()) return connection.close('policy')
+    const state = this.#state
+    // A binary frame says nothing, in whichever phase it comes.
+    const text = isBinary ? '' : (data as Buffer).toString()
+    if (state.phase === 'entering') {
+      if (state.early.push(text) > EARLY_FRAMES_MAX) connection.close('policy')
+    } else if (state.phase === 'unknown') {
+      this.#authenticate(text)
+    } else {
+      this.#run(text)
+    }
+  }
+
+  #authenticate(text: string): void {
+    let frame: unknown
+    try {
+      frame = parseJson(text)
+      check(AuthFrame.schema, frame)
+    } catch {
+      // Whatever it is, it is not an authentication.
+      return this.#connection.close('unauthenticated')
+    }
+    void this.#enter(async () => frame.token, idOf(frame))
+  }
+
+  async #enter(credential: () => Promise<string>, id: string | undefined): Promise<void> {
+    const { hub, tokens, directory, log } = this.#services
+    const connection = this.#connection
+    const early: string[] = []
+    if (this.#state.phase === 'unknown') clearTimeout(this.#state.deadline)
+    this.#state = { phase: 'entering', early }
+    try {
+      const identity = await tokens.verify(await credential())
+      await directory.ensure(identity.profile)
+      if (!connection.isOpen) return
+      const { id: user_id, org_id } = identity.profile
+      if ((hub.connectionsOf(user_id, org_id)?.size ?? 0) >= SOCKETS_PER_USER_MAX) return connection.close('too_many_sockets')
+      connection.identity = identity
+      const { state, open } = await hub.catchUp.follow(connection)
+      if (!connection.isOpen) return hub.leave(connection)
+      connection.send({
+        type: 'ready',
+        ...(id !== undefined && { id }),
+        connection_id: connection.id,
+        user_id,
+        server_time: new Date().toISOString(),
+        heartbeat_interval_ms: HEARTBEAT_INTERVAL_MS,
+        reconnect_max_jitter_ms: RECONNECT_MAX_JITTER_MS,
+        token_expires_at: new Date(identity.expires_at).toISOString(),
+        unread_total: state.unread_total,
+        conversations: state.conversations,
+        limits: LIMITS
+      })
+      open()
+      this.#state = { phase: 'open' }
+      for (const text of early) this.#run(text)
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'token_expired') connection.close('token_expired')
+      else if (error instanceof AppError && error.status === 401) connection.close('unauthenticated')
+      else {
+        log.warn({ err: error, connection_id: connection.id }, 'a socket could not be let in')
+        connection.close('overloaded')
+      }
+    }
+  }
+
+  /** Answers a frame, whatever it is; never throws. */
+  #run(text: string): void {
+    try {
+      const frame = parseJson(text)
+      if (typeof frame !== 'object' || frame === null || Array.isArray(frame))
+        throw new AppError('invalid_frame', 'a frame is a JSON object')
+      if (this.#connection.isLeaving)
+        return refuse(this.#connection, idOf(frame), new AppError('unavailable', 'the gateway is restarting; ask again elsewhere'))
+      const { type } = frame as { type?: unknown }
+      if (typeof type !== 'string') throw new AppError('invalid_frame', 'a frame has a type')
+      if (type === 'auth') this.#renew(frame)
+      else runCommand(this.#services.commands, this.#connection, type, frame)
+    } catch (error) {
+      this.#onBadFrame(error, idIn(text))
+    }
+  }
+
+  #renew(frame: object): void {
+    check(AuthFrame.schema, frame, 'invalid_frame')
+    const connection = this.#connection
+    void this.#services.tokens
+      .verify(frame.token)
+      .then(async identity => {
+        const { profile } = connection.identity!
+        if (identity.profile.id !== profile.id || identity.profile.org_id !== profile.org_id) return connection.close('unauthenticated')
+        await this.#services.directory.ensure(identity.profile)
+        connection.identity = identity
+        connection.wasWarned = false
+        connection.send({
+          type: 'ack',
+          ...(frame.id !== undefined && { id: frame.id }),
+          token_expires_at: new Date(identity.expires_at).toISOString()
+        })
+      })
+      .catch(error => {
+        if (error instanceof AppError && error.code === 'token_expired') connection.close('token_expired')
+        else if (error instanceof AppError && error.status === 401) connection.close('unauthenticated')
+        else refuse(connection, frame.id, error)
+      })
+  }
+
+  /** A frame that breaks its contract is told so; the fifth in a minute ends the socket. */
+  #onBadFrame(error: unknown, id: string | undefined): void {
+    const connection = this.#connection
+    if (!(error instanceof AppError)) return refuse(connection, id, error)
+    // Refused content is an answer like any other, not a broken frame.
+    if (CONTENT_CODES.has(error.code)) return refuse(connection, id, error)
+    refuse(
+      connection,
+      id,
+      new AppError(error.code === 'invalid_json' ? 'invalid_frame' : error.code, error.message, { errors: error.errors }),
+      CLOSE.malformed.code
+    )
+    if (!this.#malformed.take()) connection.close('malformed')
+  }
+}
+
+const CONTENT_CODES: ReadonlySet<string> = new Set(['content_empty', 'content_too_long'])
