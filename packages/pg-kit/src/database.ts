@@ -134,7 +134,9 @@ export class Database<DB> {
 /** A connection that failed other than by an answer of the server, or that the server ended, is not used again. */
 function isBroken(failure: unknown): boolean {
   if (!(failure instanceof Error) || failure.name === 'AppError') return false
-  return !(failure instanceof pg.DatabaseError) || failure.severity === 'FATAL' || failure.severity === 'PANIC'
+  // An error without a code is the library's own: it could not read what came, and reads on at some place of its own.
+  if (!(failure instanceof pg.DatabaseError) || failure.code === undefined) return true
+  return failure.severity === 'FATAL' || failure.severity === 'PANIC'
 }
 
 const instances = new WeakMap<pg.ClientBase, Kysely<unknown>>()

@@ -14,7 +14,8 @@ export const UNIQUE_VIOLATION = '23505'
 // Connection exceptions, resources, operator intervention (shutdown, crash, cancel), system errors, lock timeouts,
 // serialization and deadlocks: all of them pass.
 const AWAY = /^(08|53|57|58|55P03|40)/
-const AWAY_MESSAGES = /timeout|terminated|ECONN|ETIMEDOUT|EPIPE|ENOTFOUND|EAI_AGAIN|socket|not queryable|closed|Cannot use a pool/i
+const AWAY_MESSAGES =
+  /timeout|terminated|ECONN|ETIMEDOUT|EPIPE|ENOTFOUND|EAI_AGAIN|socket|not queryable|closed|Cannot use a pool|invalid response/i
 
 /**
  * What a caller is told of an error from PostgreSQL: a database that is away or busy is `unavailable`, a text it

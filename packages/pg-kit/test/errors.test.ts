@@ -6,6 +6,7 @@ const failure = (code: string, message = 'x') => Object.assign(new Error(message
 t.test('a connection that broke in whichever way is a database that is away', async t => {
   for (const code of ['EPIPE', 'ECONNRESET', 'ECONNREFUSED', 'ETIMEDOUT'])
     t.match(fromPostgres(failure(code, `write ${code}`)), { code: 'unavailable' }, code)
+  t.match(fromPostgres(new Error('received invalid response: c4')), { code: 'unavailable' }, 'bytes that are no answer')
 })
 
 t.test('a SQLSTATE is told from the codes of the operating system', async t => {
