@@ -19,7 +19,12 @@ export function atMostTimes(what: string, row: Row, factor: number, to: Target):
 
 export function atLeastTimes(what: string, row: Row, factor: number, to: Target): Verdict {
   const ratio = ratioOf(row, to)
-  return { what, wanted: `at least ${factor} × that of ${NAMES[to]}`, found: `${ratio.toFixed(2)} ×`, isReached: ratio >= factor }
+  return {
+    what,
+    wanted: `at least ${factor} × that of ${NAMES[to]}`,
+    found: `${ratio.toFixed(2)} ×`,
+    isReached: Number.isFinite(ratio) && ratio >= factor
+  }
 }
 
 export function atMost(what: string, { values, unit }: Row, limit: number): Verdict {
@@ -35,6 +40,7 @@ export function atLeastOrTimes(what: string, row: Row, limit: number, factor: nu
     what,
     wanted: `at least ${limit.toLocaleString('en')} ${row.unit}, or ${factor} × that of ${NAMES[to]}`,
     found: `${toNumber(median)}, ${ratio.toFixed(2)} ×`,
-    isReached: median >= limit || ratio >= factor
+    // Of another one that did nothing at all everything is a multiple, which says something of the machine alone.
+    isReached: median >= limit || (Number.isFinite(ratio) && ratio >= factor)
   }
 }
