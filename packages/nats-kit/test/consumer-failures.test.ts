@@ -121,6 +121,17 @@ t.test('an event that fails comes again, later each time, is put away in the end
   t.equal(await metric('consumer_redeliveries_total'), 3)
 })
 
+t.test('what follows an event that fails waits for it, even in a conversation that was not seen before', async t => {
+  let tries = 0
+  const before: CounterOptions['before'] = fresh => {
+    if (fresh.some(({ version }) => version === 1) && ++tries <= 3) throw new Error('not now')
+  }
+  const { effects, untilDone } = await setup(t, { before })
+  await publish(connection, [line(a, 1), line(a, 2)].join('\n'))
+  await untilDone()
+  t.same((await effects()).orders.get(a), [1, 2])
+})
+
 t.test('a letter that is replayed once its cause is mended has its effect once, and no other consumer has it again', async t => {
   let isMended = false
   const before: CounterOptions['before'] = fresh => {
