@@ -221,10 +221,11 @@ export const HealConversation = defineRequest('conversations.heal', {
   timeoutMs: 5_000
 })
 
-/** A thousand conversations a question; those that do not exist are left out. */
+export const HEADS_MAX = 5_000
+/** Those that do not exist are left out. */
 export const GetHeads = defineRequest('conversations.heads', {
   summary: 'Tell gateways the versions of conversations, so that a lost last event is found.',
-  request: Type.Object({ conversation_ids: Type.Array(Id, { maxItems: 1_000 }) }),
+  request: Type.Object({ conversation_ids: Type.Array(Id, { maxItems: HEADS_MAX }) }),
   reply: Type.Object({ versions: Type.Array(Type.Tuple([Id, Version])) }),
   timeoutMs: 5_000
 })

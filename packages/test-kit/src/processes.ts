@@ -12,6 +12,9 @@ const SERVICES = fileURLToPath(new URL('../../../services', import.meta.url))
 /** As `NODE_OPTIONS` of a message-store: it dies right after its first commit of messages, before anything is published. */
 export const DIES_AFTER_COMMIT = `--import=${new URL('die-after-commit.ts', import.meta.url).href}`
 
+/** As `NODE_OPTIONS` of a service: each statement for PostgreSQL is a byte more in the file `PARLEY_TEST_STATEMENTS`. */
+export const COUNT_STATEMENTS = `--import=${new URL('count-statements.ts', import.meta.url).href}`
+
 /** A machine that others work on as well has taken 25 s to load a gateway. */
 const START_MS = 60_000
 /** Above what a service allows itself to stop in. */

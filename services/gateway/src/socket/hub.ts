@@ -1,4 +1,4 @@
-import { type Changes, GetHeads, HealConversation, ORIGIN_HEADER, ViewersMoment } from '@parley/contracts'
+import { type Changes, GetHeads, HEADS_MAX, HealConversation, ORIGIN_HEADER, ViewersMoment } from '@parley/contracts'
 import type { Bus, Msg, Subscription } from '@parley/nats-kit'
 import type { FastifyBaseLogger } from 'fastify'
 import { Coalescer } from '../coalescer.ts'
@@ -13,7 +13,6 @@ export interface HubMetrics {
   healed(): void
 }
 
-const HEADS_MAX = 1_000
 const HEADS_EVERY_MS = 30_000
 const HEAL_RETRY_MS = 500
 const EVENT = 'evt'.charCodeAt(1)

@@ -1,3 +1,4 @@
+import { check, MessageRead, parseJson } from '@parley/contracts'
 import { textFrame } from './frame.ts'
 
 const EVERY_MS = 1_000
@@ -22,8 +23,11 @@ export class ReadPositions {
     this.#tell = tell
   }
 
+  /** @throws AppError where it is no read position: whoever follows is not told of it */
   take(data: Uint8Array): void {
-    const { user_id, seq } = JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString())
+    const moment = parseJson(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString())
+    check(MessageRead, moment)
+    const { user_id, seq } = moment
     const reader = this.#readers.get(user_id)
     if (!reader) {
       this.#tell(textFrame(data))
