@@ -11,7 +11,7 @@ import { Server } from 'socket.io'
 // A message that was acknowledged is stored. Its order is that in which its INSERTs came back; nothing numbers it, and what
 // a socket missed while it was away it does not learn.
 
-const { DATABASE_URL, REDIS_URL, JWT_SECRET = '', PORT = '0', DATABASE_POOL_MAX = '20' } = process.env
+const { DATABASE_URL, REDIS_URL, JWT_SECRET = '', PORT = '0', DATABASE_POOL_MAX = '40' } = process.env
 
 interface SendMessage {
   conversation_id: string
