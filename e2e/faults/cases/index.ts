@@ -3,8 +3,12 @@ import { killGateway } from './t-cr-1.ts'
 import { killStore } from './t-cr-2.ts'
 import { killBetweenCommitAndPublish } from './t-cr-3.ts'
 import { killNats } from './t-cr-4.ts'
+import { loseStream } from './t-cr-5.ts'
 import { killPostgres } from './t-cr-6.ts'
 import { killEverything } from './t-cr-10.ts'
+import { fillPostgresDisk } from './t-di-1.ts'
+import { fillStreamDisk } from './t-di-2.ts'
+import { traceFlushes } from './t-dur-3.ts'
 import { holdProcesses } from './t-pa-1.ts'
 
 /** Every case, in the order they run in. */
@@ -13,7 +17,11 @@ export const CASES: readonly FaultCase[] = [
   killStore,
   killBetweenCommitAndPublish,
   killNats,
+  loseStream,
   killPostgres,
   killEverything,
-  holdProcesses
+  holdProcesses,
+  fillPostgresDisk,
+  fillStreamDisk,
+  traceFlushes
 ]

@@ -13,7 +13,8 @@ const CURSORS_MAX = 1_000
 const OVERLOADED = 1013
 const ANSWER_MS = 15_000
 /** A change as it begins: only this much of it is looked at, since thousands of sockets get each of them. */
-const CHANGE = /^\{"type":"(?:new_message|message_\w+ed|participant_\w+|conversation_updated)","conversation_id":"([0-9a-f-]{36})","version":(\d+)/
+const CHANGE =
+  /^\{"type":"(?:new_message|message_\w+ed|participant_\w+|conversation_updated)","conversation_id":"([0-9a-f-]{36})","version":(\d+)/
 const HEAD_BYTES = 128
 
 interface Place {
@@ -259,7 +260,10 @@ export class Crowd {
   constructor(trial: Trial, guests: Guests, people: readonly Person[], socketsEach: number, options: CrowdOptions) {
     this.#trial = trial
     // One of each after the other, so that whoever comes first are different people.
-    this.clients = Array.from({ length: people.length * socketsEach }, (_, n) => new CrowdClient(trial, guests, people[n % people.length]!, n, options))
+    this.clients = Array.from(
+      { length: people.length * socketsEach },
+      (_, n) => new CrowdClient(trial, guests, people[n % people.length]!, n, options)
+    )
     trial.scope.teardown(() => this.stop())
   }
 
@@ -284,7 +288,8 @@ export class Crowd {
       'select id, version::int as version from messaging.conversations'
     )
     const versions = new Map(rows.map(({ id, version }) => [id, version]))
-    const behind = () => this.clients.filter(({ isInStep, places }) => !isInStep || [...places].some(([id, { held }]) => held !== versions.get(id)))
+    const behind = () =>
+      this.clients.filter(({ isInStep, places }) => !isInStep || [...places].some(([id, { held }]) => held !== versions.get(id)))
     await until(() => behind().length === 0, { timeoutMs, what: 'the crowd has everything' }).catch(() => {
       const [one] = behind()
       const place = [...(one?.places ?? [])].find(([id, { held }]) => held !== versions.get(id))

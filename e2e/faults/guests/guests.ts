@@ -43,13 +43,21 @@ export class Guests {
   }
 
   startConversations(count: number, members: (n: number) => readonly Person[]): Promise<string[]> {
-    return each(Array.from({ length: count }, (_, n) => n), n => this.startConversation(members(n), `Guests ${n + 1}`))
+    return each(
+      Array.from({ length: count }, (_, n) => n),
+      n => this.startConversation(members(n), `Guests ${n + 1}`)
+    )
   }
 
   /** Somebody who writes beside the load, in the history as everyone: through one gateway, which they do not leave. */
   async startWriter(
     who: Person,
-    { conversations, gateway, rate, inFlightMax = 16 }: { conversations: readonly string[]; gateway: number; rate: number; inFlightMax?: number }
+    {
+      conversations,
+      gateway,
+      rate,
+      inFlightMax = 16
+    }: { conversations: readonly string[]; gateway: number; rate: number; inFlightMax?: number }
   ): Promise<Sender> {
     const { platform, random, history, scope } = this.#trial
     const token = platform.token(who)

@@ -52,7 +52,8 @@ export class RawSocket {
     if (!this.#isUpgraded) return
     // A close of the server's comes last; a frame of text that ends in its bytes would have to be made for it.
     const at = data.lastIndexOf(0x88)
-    if (at !== -1 && at + 4 <= data.length && data[at + 1]! < 126 && at + 2 + data[at + 1]! === data.length) this.code = data.readUInt16BE(at + 2)
+    if (at !== -1 && at + 4 <= data.length && data[at + 1]! < 126 && at + 2 + data[at + 1]! === data.length)
+      this.code = data.readUInt16BE(at + 2)
   }
 
   destroy(): void {
