@@ -9,7 +9,17 @@ import { killEverything } from './t-cr-10.ts'
 import { fillPostgresDisk } from './t-di-1.ts'
 import { fillStreamDisk } from './t-di-2.ts'
 import { traceFlushes } from './t-dur-3.ts'
+import { slowAndBreaking } from './t-nw-1.ts'
+import { silentBus } from './t-nw-2.ts'
+import { silentDatabase } from './t-nw-3.ts'
+import { pulledCable } from './t-nw-4.ts'
+import { lostAnswer } from './t-nw-5.ts'
+import { slowLine } from './t-nw-6.ts'
+import { flippedBits } from './t-nw-7.ts'
+import { awayAtStart } from './t-nw-8.ts'
 import { holdProcesses } from './t-pa-1.ts'
+import { foreignOrganization } from './t-tn-1.ts'
+import { poolReuse } from './t-tn-2.ts'
 
 /** Every case, in the order they run in. */
 export const CASES: readonly FaultCase[] = [
@@ -23,5 +33,15 @@ export const CASES: readonly FaultCase[] = [
   holdProcesses,
   fillPostgresDisk,
   fillStreamDisk,
-  traceFlushes
+  traceFlushes,
+  slowAndBreaking,
+  silentBus,
+  silentDatabase,
+  pulledCable,
+  lostAnswer,
+  slowLine,
+  flippedBits,
+  awayAtStart,
+  foreignOrganization,
+  poolReuse
 ]
