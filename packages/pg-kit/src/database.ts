@@ -33,6 +33,18 @@ export interface TransactionOptions {
   snapshot?: boolean
 }
 
+const SESSION = {
+  TimeZone: 'UTC',
+  DateStyle: 'ISO',
+  statement_timeout: 4_500,
+  lock_timeout: 1_500,
+  idle_in_transaction_session_timeout: 10_000,
+  // Whoever was cut off without a word is noticed in a minute: by default their connections stay for two hours.
+  tcp_keepalives_idle: 30,
+  tcp_keepalives_interval: 10,
+  tcp_keepalives_count: 3
+}
+
 const SNAPSHOT = 'begin isolation level repeatable read read only'
 
 /**
@@ -44,6 +56,7 @@ export class Database<DB> {
 
   constructor({ url, max, schema, role, application, onError }: PoolOptions) {
     setTypes()
+    const settings = Object.entries({ role, search_path: schema, ...SESSION }).map(([name, value]) => `-c ${name}=${value}`)
     this.pool = new pg.Pool({
       connectionString: url,
       max,
@@ -54,7 +67,7 @@ export class Database<DB> {
       idleTimeoutMillis: 60_000,
       // A server that no longer answers at all: nothing but our own clock ends that query.
       query_timeout: 5_000,
-      options: `-c role=${role} -c search_path=${schema} -c TimeZone=UTC -c DateStyle=ISO -c statement_timeout=4500 -c lock_timeout=1500 -c idle_in_transaction_session_timeout=10000`
+      options: settings.join(' ')
     } as pg.PoolConfig)
     this.pool.on('error', onError)
     // Without a listener of its own a lost connection that is checked out ends the process.

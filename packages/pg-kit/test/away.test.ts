@@ -37,6 +37,16 @@ t.test('idle connections that are killed trouble nobody', async t => {
   await ask(db)
 })
 
+t.test('a server looks within a minute whether a client that says nothing is still there', async t => {
+  const { db } = await setup(t)
+  const { rows } = await db.query(inside =>
+    sql<{ seconds: number }>`
+      select current_setting('tcp_keepalives_idle')::int
+        + current_setting('tcp_keepalives_interval')::int * current_setting('tcp_keepalives_count')::int as seconds`.execute(inside)
+  )
+  t.same(rows, [{ seconds: 60 }])
+})
+
 t.test('what is busy or refused is told as what it is', async t => {
   const { db } = await setup(t, { role: 'parley_store' })
   const fails = (text: string) => db.query(inside => sql.raw(text).execute(inside))
