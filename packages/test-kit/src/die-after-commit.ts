@@ -14,7 +14,7 @@ client.query = function (...args) {
   const [first] = args as [(string | { text?: string; values?: unknown[] })?]
   const { text = '', values = [] } = typeof first === 'string' ? { text: first } : (first ?? {})
   if (values.includes('conversation_changed')) changing.add(this)
-  const isCommit = text.includes('send_batch(') || (text === 'commit' && changing.has(this))
+  const isCommit = /\bsend_(batch|one)\(/.test(text) || (text === 'commit' && changing.has(this))
   if (!isCommit || !(result instanceof Promise)) return result
   return result.then(rows => {
     process.kill(process.pid, 'SIGKILL')
