@@ -176,11 +176,17 @@ export class Bus {
     this.connection.publish(event.subject(keys), data, h && { headers: h })
   }
 
+  /** What `onMessage` throws is a message that it cannot take: told in the log, and passed over. */
   subscribe(subject: string, onMessage: (message: Msg) => void): Subscription {
     return this.connection.subscribe(subject, {
       callback: (error, message) => {
-        if (error) this.#log.error({ err: error, subject }, 'subscription failed')
-        else onMessage(message)
+        if (error) return this.#log.error({ err: error, subject }, 'subscription failed')
+        try {
+          onMessage(message)
+        } catch (err) {
+          // The library reads its connection in this very call: what passes here ends that for all subscriptions.
+          this.#log.error({ err, subject: message.subject, bytes: message.data.length }, 'a message could not be taken')
+        }
       }
     })
   }

@@ -45,12 +45,32 @@ t.test('a moment reaches who listens, with its origin where it has one', async t
   ])
 })
 
+t.test('a message that a listener cannot take costs nobody the connection, and the next one comes', async t => {
+  const { join } = await setup(t)
+  const [listener, speaker] = [await join('listener'), await join('speaker')]
+  const heard: number[] = []
+  let reconnects = 0
+  listener.bus.onReconnect(() => reconnects++)
+  listener.bus.subscribe('eph.>', ({ data }) => heard.push(JSON.parse(Buffer.from(data).toString()).seq))
+  await listener.bus.flush()
+  const subject = ConversationMoment.subject({ conversation_id: randomUUID() })
+
+  for (const payload of ['{"seq":1}', 'no JSON', '', 'null', '{"seq":2}']) speaker.bus.connection.publish(subject, payload)
+  await speaker.bus.flush()
+
+  await until(() => heard.length === 2, { what: 'those that can be taken arrive' })
+  t.same(heard, [1, 2])
+  await listener.bus.flush()
+  t.equal(reconnects, 0)
+  t.ok(listener.bus.isConnected)
+})
+
 t.test('streams are made once however many make them, again without harm, and as they are declared', async t => {
   const { join } = await setup(t)
   const [one, two] = [await join('one'), await join('two')]
   await Promise.all([ensureStreams(one.bus.connection), ensureStreams(two.bus.connection), ensureStreams(one.bus.connection)])
   const js = one.bus.connection.jetstream()
-  const { seq } = await js.publish(`evt.conversations.${randomUUID()}`, 'kept')
+  const { seq } = await js.publish(STREAMS[0].subjects[0], 'kept')
 
   await ensureStreams(two.bus.connection)
 
