@@ -1,4 +1,14 @@
-import { type Changes, GetHeads, HEADS_MAX, HealConversation, ORIGIN_HEADER, ViewersMoment } from '@parley/contracts'
+import {
+  type Changes,
+  check,
+  GetHeads,
+  HEADS_MAX,
+  HealConversation,
+  ORIGIN_HEADER,
+  UserChanged,
+  UserMoment,
+  ViewersMoment
+} from '@parley/contracts'
 import type { Bus, Msg, Subscription } from '@parley/nats-kit'
 import type { FastifyBaseLogger } from 'fastify'
 import { Coalescer } from '../coalescer.ts'
@@ -162,10 +172,7 @@ export class Hub implements RoomOwner {
   }
 
   #onPersonal(connections: ReadonlySet<Connection>, { subject, data, headers }: Msg): void {
-    const message: PersonalMessage =
-      subject.charCodeAt(1) === EVENT
-        ? { change: JSON.parse(Buffer.from(data).toString()) }
-        : { moment: textFrame(data), origin: headers?.get(ORIGIN_HEADER) }
+    const message = readPersonal(subject, data, headers?.get(ORIGIN_HEADER))
     for (const connection of connections) {
       if (connection.isReady) this.#tell(connection, message)
       else if (connection.early.push(message) > EARLY_MAX) connection.close('overloaded')
@@ -200,9 +207,10 @@ export class Hub implements RoomOwner {
     this.#metrics.healed()
     while (!this.#isClosed && this.#rooms.get(room.id) === room) {
       try {
+        const early = room.early
         const changes: Changes = await this.#bus.request(HealConversation, { conversation_id: room.id, since: room.version! })
         if (changes.version > room.version!) room.healWith(changes, textFrame(JSON.stringify({ type: 'sync', ...changes })))
-        if (!changes.has_more) return
+        if (!changes.has_more) return room.disbelieve(early, changes.version)
       } catch (err) {
         this.#log.warn({ err, conversation_id: room.id }, 'a hole could not be healed yet')
         await new Promise(resolve => setTimeout(resolve, HEAL_RETRY_MS))
@@ -254,4 +262,15 @@ export class Hub implements RoomOwner {
     this.#rooms.clear()
     this.#people.clear()
   }
+}
+
+/** @throws Error where it is none of those that a person is told: then nobody is */
+function readPersonal(subject: string, data: Uint8Array, origin: string | undefined): PersonalMessage {
+  const payload: unknown = JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString())
+  if (subject.charCodeAt(1) === EVENT) {
+    check(UserChanged.payload, payload)
+    return { change: payload }
+  }
+  check(UserMoment.payload, payload)
+  return { moment: textFrame(data), origin }
 }

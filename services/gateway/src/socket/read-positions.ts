@@ -1,4 +1,4 @@
-import { check, MessageRead, parseJson } from '@parley/contracts'
+import { check, MessageRead } from '@parley/contracts'
 import { textFrame } from './frame.ts'
 
 const EVERY_MS = 1_000
@@ -23,9 +23,9 @@ export class ReadPositions {
     this.#tell = tell
   }
 
-  /** @throws AppError where it is no read position: whoever follows is not told of it */
+  /** @throws Error where it is no read position: then nobody is told of it */
   take(data: Uint8Array): void {
-    const moment = parseJson(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString())
+    const moment: unknown = JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString())
     check(MessageRead, moment)
     const { user_id, seq } = moment
     const reader = this.#readers.get(user_id)

@@ -119,8 +119,10 @@ export class Room implements Gathering {
   }
 
   #accept(version: number, line: Uint8Array): void {
+    // First, since it throws where a line is no frame: then the version is still to come.
+    const gone = goneBy(line)
     this.version = version
-    this.#out.push({ from: version - 1, version, frame: textFrame(line), gone: goneBy(line), moved: undefined })
+    this.#out.push({ from: version - 1, version, frame: textFrame(line), gone, moved: undefined })
     this.#schedule()
   }
 
@@ -166,6 +168,19 @@ export class Room implements Gathering {
   #forgetEarly(): void {
     this.#early.clear()
     this.#earlyBytes = 0
+  }
+
+  /** What came early and waits for what is missing before it. */
+  get early(): number[] {
+    return [...this.#early.keys()]
+  }
+
+  /**
+   * Forgets what came early before the store was asked, and is newer than all that it has: a change is told once it is
+   * committed, so nobody has made these. They would be taken for a hole for ever, and for the real ones once those come.
+   */
+  disbelieve(early: readonly number[], head: number): void {
+    for (const version of early) if (version > head) this.#drop(version)
   }
 
   #schedule(): void {
