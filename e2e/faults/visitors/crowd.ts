@@ -5,13 +5,14 @@ import { WebSocket } from 'ws'
 import { hashOf } from '../history.ts'
 import type { Random } from '../random.ts'
 import type { Trial } from '../trial.ts'
-import type { Guests } from './guests.ts'
+import type { Visitors } from './visitors.ts'
 
 const HANDSHAKE_MS = 15_000
 /** As the interface says of a resume. */
 const CURSORS_MAX = 1_000
 const OVERLOADED = 1013
 const ANSWER_MS = 15_000
+const TRIES_MAX = 8
 /** A change as it begins: only this much of it is looked at, since thousands of sockets get each of them. */
 const CHANGE =
   /^\{"type":"(?:new_message|message_\w+ed|participant_\w+|conversation_updated)","conversation_id":"([0-9a-f-]{36})","version":(\d+)/
@@ -65,9 +66,9 @@ export class CrowdClient {
   #lastId = 0
   #running: Promise<void> = Promise.resolve()
 
-  constructor(trial: Trial, guests: Guests, who: Person, n: number, options: CrowdOptions) {
+  constructor(trial: Trial, visitors: Visitors, who: Person, n: number, options: CrowdOptions) {
     this.who = who
-    this.proc = guests.procOf(who)
+    this.proc = visitors.procOf(who)
     this.#trial = trial
     this.#token = trial.platform.token(who)
     this.#random = trial.random.fork(`crowd ${n}`)
@@ -103,20 +104,22 @@ export class CrowdClient {
     this.#socket?.resume()
   }
 
-  /** Sends a message and writes it into the history. Resolves with whether it was acknowledged. */
+  /** Sends a message and writes each try into the history, until its outcome is known. Resolves with whether it was acknowledged. */
   async say(conv: string, key: string, value: string): Promise<boolean> {
     const { history } = this.#trial
-    const { n: of } = history.add({ proc: this.proc, type: 'invoke', op: 'send', conv, key, value })
-    const frame = { type: 'send_message', conversation_id: conv, content: value, client_message_id: key }
-    const answer = await this.ask(frame)
-    if (answer?.type === 'ack') {
-      const { message } = answer
-      const { id, seq, version } = message
-      history.add({ proc: this.proc, type: 'ok', op: 'send', of, id, seq, version, hash: hashOf(message) })
-      return true
+    for (let tries = 1; tries <= TRIES_MAX; tries++) {
+      const { n: of } = history.add({ proc: this.proc, type: 'invoke', op: 'send', conv, key, value })
+      const answer = await this.ask({ type: 'send_message', conversation_id: conv, content: value, client_message_id: key })
+      if (answer?.type === 'ack') {
+        const { id, seq, version } = answer.message
+        history.add({ proc: this.proc, type: 'ok', op: 'send', of, id, seq, version, hash: hashOf(answer.message) })
+        return true
+      }
+      const isUnknown = answer === undefined || answer.retryable
+      history.add({ proc: this.proc, type: isUnknown ? 'info' : 'fail', op: 'send', of, code: answer?.code ?? 'no answer' })
+      if (!isUnknown) return false
+      await delay(this.#random.between(50, 150) * tries)
     }
-    const isUnknown = answer === undefined || answer.retryable
-    history.add({ proc: this.proc, type: isUnknown ? 'info' : 'fail', op: 'send', of, code: answer?.code ?? 'no answer' })
     return false
   }
 
@@ -147,7 +150,7 @@ export class CrowdClient {
   /** As the interface asks of clients. */
   #delayMs(code: number, tellings: number): number {
     const told = this.told.at(-1)
-    if (told && this.told.length > tellings) return told.delayMs
+    if (told && this.told.length > tellings) return Math.max(0, told.at + told.delayMs - performance.now())
     if (code === OVERLOADED) return this.#random.between(5_000, 7_000)
     return this.#random.between(10, this.#options.jitterMs ?? 500)
   }
@@ -176,7 +179,7 @@ export class CrowdClient {
     if (this.onFrame) this.onFrame(data.toString())
     const change = CHANGE.exec(data.toString('latin1', 0, HEAD_BYTES))
     if (change) this.#onChange(change[1]!, Number(change[2]))
-    else this.#onOther(JSON.parse(data.toString()))
+    else this.#onOther(data.toString())
   }
 
   #onChange(conv: string, version: number): void {
@@ -187,7 +190,14 @@ export class CrowdClient {
     join(place)
   }
 
-  #onOther(frame: Frame): void {
+  #onOther(text: string): void {
+    let frame: Frame
+    try {
+      frame = JSON.parse(text)
+    } catch {
+      return void this.faults.push(`${this.proc}: a frame is no JSON: ${text.slice(0, 60)}`)
+    }
+    if (frame === null) return void this.faults.push(`${this.proc}: a frame is null`)
     if (frame.type === 'ready') this.#onReady(frame)
     else if (frame.type === 'sync') this.#onSync(frame)
     else if (frame.type === 'resumed') this.#onResumed(frame)
@@ -257,12 +267,12 @@ export class Crowd {
   readonly clients: CrowdClient[]
   readonly #trial: Trial
 
-  constructor(trial: Trial, guests: Guests, people: readonly Person[], socketsEach: number, options: CrowdOptions) {
+  constructor(trial: Trial, visitors: Visitors, people: readonly Person[], socketsEach: number, options: CrowdOptions) {
     this.#trial = trial
     // One of each after the other, so that whoever comes first are different people.
     this.clients = Array.from(
       { length: people.length * socketsEach },
-      (_, n) => new CrowdClient(trial, guests, people[n % people.length]!, n, options)
+      (_, n) => new CrowdClient(trial, visitors, people[n % people.length]!, n, options)
     )
     trial.scope.teardown(() => this.stop())
   }

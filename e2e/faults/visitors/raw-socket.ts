@@ -8,8 +8,9 @@ export class RawSocket {
   readonly openedAt = performance.now()
   /** When it ended, by whomever; 0 while it stands. */
   closedAt = 0
-  /** With which code it was closed, where it said one. */
+  /** With which code it was closed, where it was told one, and when. */
   code: number | undefined
+  toldAt = 0
   /** The first of what the server said. */
   said = ''
   #isUpgraded = false
@@ -52,8 +53,9 @@ export class RawSocket {
     if (!this.#isUpgraded) return
     // A close of the server's comes last; a frame of text that ends in its bytes would have to be made for it.
     const at = data.lastIndexOf(0x88)
-    if (at !== -1 && at + 4 <= data.length && data[at + 1]! < 126 && at + 2 + data[at + 1]! === data.length)
-      this.code = data.readUInt16BE(at + 2)
+    if (at === -1 || at + 4 > data.length || data[at + 1]! >= 126 || at + 2 + data[at + 1]! !== data.length) return
+    this.code = data.readUInt16BE(at + 2)
+    this.toldAt ||= performance.now()
   }
 
   destroy(): void {

@@ -7,13 +7,13 @@ const AT_ONCE = 16
 const ANSWER_MS = 20_000
 
 /** People beside the load, in an organization of their own. The checker knows them, their conversations and what they say. */
-export class Guests {
+export class Visitors {
   readonly people: Person[]
   readonly mark: string
   readonly #trial: Trial
   readonly #rest = new Rest()
 
-  /** Use `inviteGuests`. */
+  /** Use `inviteVisitors`. */
   constructor(trial: Trial, people: Person[], mark: string) {
     this.#trial = trial
     this.people = people
@@ -23,7 +23,7 @@ export class Guests {
 
   /** As somebody is called in the history. */
   procOf(who: Person): string {
-    return `g${this.people.indexOf(who) + 1}`
+    return `v${this.people.indexOf(who) + 1}`
   }
 
   /** What the gateway answers to somebody; by connections that end with `leave`. */
@@ -45,7 +45,7 @@ export class Guests {
   startConversations(count: number, members: (n: number) => readonly Person[]): Promise<string[]> {
     return each(
       Array.from({ length: count }, (_, n) => n),
-      n => this.startConversation(members(n), `Guests ${n + 1}`)
+      n => this.startConversation(members(n), `Visitors ${n + 1}`)
     )
   }
 
@@ -88,19 +88,19 @@ export class Guests {
 }
 
 /** Lets people come who are known to the platform from then on. */
-export async function inviteGuests(trial: Trial, count: number): Promise<Guests> {
+export async function inviteVisitors(trial: Trial, count: number): Promise<Visitors> {
   const { random, world } = trial
   const org_id = random.uuid()
   const mark = `mark-${org_id.slice(0, 8)}`
   world.cast.marks[org_id] = mark
-  const people = Array.from({ length: count }, (_, n) => ({ ...person({ org_id, name: `Guest ${n + 1} ${mark}` }), id: random.uuid() }))
-  const guests = new Guests(trial, people, mark)
-  for (const who of people) world.cast.actors.push({ proc: guests.procOf(who), user_id: who.id, org_id })
+  const people = Array.from({ length: count }, (_, n) => ({ ...person({ org_id, name: `Visitor ${n + 1} ${mark}` }), id: random.uuid() }))
+  const visitors = new Visitors(trial, people, mark)
+  for (const who of people) world.cast.actors.push({ proc: visitors.procOf(who), user_id: who.id, org_id })
   await each(people, async who => {
-    const { status } = await guests.ask(who, 'GET', '/me')
-    if (status !== 200) throw new Error(`a guest could not come: ${status}`)
+    const { status } = await visitors.ask(who, 'GET', '/me')
+    if (status !== 200) throw new Error(`a visitor could not come: ${status}`)
   })
-  return guests
+  return visitors
 }
 
 /** Does something with each, some at once, and gives the results in their order. */
