@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { failOnLeftovers, person, profileOf, until } from '@parley/test-kit'
 import t, { type Test } from 'tap'
+import { textFrame } from '../src/socket/frame.ts'
 import { Gate } from '../src/socket/gate.ts'
 import { Room } from '../src/socket/room.ts'
 import { openPair } from './pair.ts'
@@ -32,7 +33,7 @@ async function setup(t: Test) {
     room.receive(
       Buffer.from(given.map(version => `{"type":"new_message","conversation_id":"${id}","version":${version},"message":{}}`).join('\n'))
     )
-  return { connection, room, publish, versions, heals, parted, turn }
+  return { connection, client, room, publish, versions, heals, parted, turn }
 }
 
 t.test('who was put in step beyond the live stream is not told again what it has, and then everything', async t => {
@@ -92,3 +93,53 @@ t.test(
     t.same([heals, versions], [[6], [4, 5, 6]], 'and nothing passes over the hole')
   }
 )
+
+t.test('to a reader that is behind nothing live goes, and kept is the version that it was given last', async t => {
+  const { connection, client, room, publish, versions, turn } = await setup(t)
+  let slow = 0
+  connection.onSlow = () => slow++
+  client.pause()
+  // More than the network between us takes.
+  connection.write(textFrame(`{"version":0,"x":"${'x'.repeat(16 * 1024 ** 2)}"}`))
+  turn.end()
+  t.equal(slow, 1)
+  publish(4)
+  publish(5, 6)
+  turn.end()
+  const read = { type: 'message_read', conversation_id: id, user_id: randomUUID(), message_id: randomUUID(), seq: 1, read_at: new Date() }
+  room.receiveMoment(Buffer.from(JSON.stringify(read)))
+  turn.end()
+
+  client.resume()
+  await connection.drained()
+  const { gate } = connection
+  t.same([...gate!.takeOwed(10)], [[id, 3]], 'from there a sync follows')
+  publish(7)
+  turn.end()
+  gate!.isSlow = false
+  gate!.isBehind = false
+  gate!.release(room, 6)
+  await until(() => versions.length === 2)
+  t.same(versions, [0, 7], 'and then what is newer, without what passed by')
+  t.equal(connection.gate, null)
+})
+
+t.test('a removal ends the stream of whom it names, and of nobody who came in after it', async t => {
+  const { connection, room, publish, versions, parted, turn } = await setup(t)
+  const removed = (version: number, user_id: string) =>
+    room.receive(
+      Buffer.from(
+        `{"type":"participant_removed","conversation_id":"${id}","version":${version},"participant":{"user_id":"${user_id}","is_active":false}}`
+      )
+    )
+  connection.rooms.set(room, 4)
+  removed(4, ada.id)
+  removed(5, randomUUID())
+  publish(6)
+  removed(7, ada.id)
+  publish(8)
+  turn.end()
+  await until(() => versions.length === 4)
+  t.same(versions, [4, 5, 6, 7])
+  t.same(parted, [{ id, version: 7 }])
+})
