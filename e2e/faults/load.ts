@@ -30,6 +30,8 @@ const FINISH_MS = 30_000
 export class Load {
   readonly senders: Sender[]
   readonly readers: Reader[]
+  /** They read as well, but are not waited for: at times there is nothing that they are in. */
+  readonly guests: Reader[]
   readonly history: History
   #isOver = false
   #reconnecting: Promise<void> = Promise.resolve()
@@ -43,6 +45,13 @@ export class Load {
       const token = platform.token(who)
       return { urls: platform.urls, token: () => token }
     }
+    const guests = new Map(
+      world.guests.map(({ id: user_id, org_id }) => {
+        const conversation = world.cast.conversations.find(one => one.org_id === org_id)!
+        // Who made it is its owner.
+        return [conversation.members[0]!, { user_id, conv: conversation.id }]
+      })
+    )
     this.senders = world.senders.map((who, n) => {
       const proc = `s${n + 1}`
       return new Senders({
@@ -53,14 +62,15 @@ export class Load {
         history,
         conversations: world.conversationsOf(who.org_id),
         mark: world.markOf(who.org_id),
+        guest: guests.get(who.id),
         isRest: n >= world.senders.length - REST_SENDERS,
         rate: rate / world.senders.length,
         inFlightMax
       })
     })
     const begunAt = (key: string) => this.senders[Number(key.slice(1, key.indexOf('-'))) - 1]?.begunAt.get(key)
-    this.readers = world.readers.map((who, n) => {
-      const proc = `r${n + 1}`
+    const read = (kind: string) => (who: Person, n: number) => {
+      const proc = `${kind}${n + 1}`
       return new Readers({
         proc,
         doors: doors(who),
@@ -71,7 +81,9 @@ export class Load {
         org_id: who.org_id,
         begunAt
       })
-    })
+    }
+    this.readers = world.readers.map(read('r'))
+    this.guests = world.guests.map(read('g'))
   }
 
   get acknowledged(): number {
@@ -79,7 +91,7 @@ export class Load {
   }
 
   async start(): Promise<void> {
-    for (const client of [...this.readers, ...this.senders]) client.start()
+    for (const client of [...this.readers, ...this.guests, ...this.senders]) client.start()
     await until(() => this.readers.every(({ isInStep }) => isInStep) && this.senders.every(({ isReady }) => isReady), {
       timeoutMs: BEFORE_LOAD_MS,
       what: 'every client is connected and in step'
@@ -126,6 +138,6 @@ export class Load {
   /** Closes every connection. */
   async stop(): Promise<void> {
     this.#isOver = true
-    await Promise.all([...this.senders, ...this.readers].map(client => client.stop()))
+    await Promise.all([...this.senders, ...this.readers, ...this.guests].map(client => client.stop()))
   }
 }

@@ -1,9 +1,11 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Person } from '@parley/test-kit'
 import { check } from './checker/check.ts'
 import { checkResources } from './checker/resources.ts'
 import { describe, type Violation } from './checker/violation.ts'
+import type { Reader } from './client/reader.ts'
 import { readFinal } from './final-state.ts'
 import { History } from './history.ts'
 import { Lifetime } from './lifetime.ts'
@@ -12,7 +14,7 @@ import { type FaultPlatform, startFaultPlatform } from './platform.ts'
 import { Random } from './random.ts'
 import { settledSamples, takeSamples } from './samples.ts'
 import { type FaultCase, type Recovery, Trial } from './trial.ts'
-import { makeWorld } from './world.ts'
+import { makeWorld, type World } from './world.ts'
 
 export interface CaseResult {
   id: string
@@ -72,8 +74,8 @@ export async function runCase(one: FaultCase, { seed, isShort, folder, say, onLi
       failures.push((error as Error).message)
     }
     await load.finish()
-    await atRest(platform, load, one.convergeMs ?? CONVERGE_MS)
-    for (const reader of load.readers) reader.show()
+    await atRest(platform, load, world, one.convergeMs ?? CONVERGE_MS)
+    for (const reader of [...load.readers, ...load.guests]) reader.show()
     const final = await readFinal(platform, [...world.senders, ...world.readers])
     await load.stop()
     await writeFile(join(folder, 'final.json'), JSON.stringify(final))
@@ -107,13 +109,22 @@ export async function runCase(one: FaultCase, { seed, isShort, folder, say, onLi
 }
 
 /** Waits until every reader is where the server is; whoever is not when the time is over is found by the checker. */
-async function atRest({ database }: FaultPlatform, load: Load, forMs: number): Promise<void> {
+async function atRest({ database }: FaultPlatform, load: Load, world: World, forMs: number): Promise<void> {
   const deadline = performance.now() + forMs
-  const rows = await database.query<{ id: string; version: number }>('select id, version::int as version from messaging.conversations')
-  const versions = new Map(rows.map(({ id, version }) => [id, version]))
-  const isBehind = () =>
-    load.readers.some(({ isInStep, conversations }) => !isInStep || [...conversations].some(([id, { held }]) => held !== versions.get(id)))
-  while (isBehind() && performance.now() < deadline) await delay(20)
+  const rows = await database.query<{ id: string; version: number; members: string[] }>(
+    `select id, version::int as version,
+       array(select user_id::text from messaging.participants p where p.conversation_id = c.id and p.is_active) as members
+     from messaging.conversations c`
+  )
+  const isThere = (reader: Reader, { id: user_id }: Person) => {
+    const mine = rows.filter(({ members }) => members.includes(user_id))
+    const { conversations, isInStep } = reader
+    return isInStep && conversations.size === mine.length && mine.every(({ id, version }) => conversations.get(id)?.held === version)
+  }
+  const areAllThere = () =>
+    load.readers.every((reader, n) => isThere(reader, world.readers[n]!)) &&
+    load.guests.every((guest, n) => isThere(guest, world.guests[n]!))
+  while (!areAllThere() && performance.now() < deadline) await delay(20)
 }
 
 async function keepLogs(folder: string, platform: FaultPlatform | undefined, sentences: string[]): Promise<void> {

@@ -7,12 +7,15 @@ export const ORGANIZATIONS = 3
 export const CONVERSATIONS = 12
 export const SENDERS = 8
 export const READERS = 16
+/** One an organization: somebody who comes into one of its conversations and is removed from it, again and again. */
+export const GUESTS = ORGANIZATIONS
 
 /** The people of a run, their organizations and what they talk in. */
 export interface World {
   cast: Cast
   senders: Person[]
   readers: Person[]
+  guests: Person[]
   /** The conversations of an organization. */
   conversationsOf(org_id: string): string[]
   markOf(org_id: string): string
@@ -29,8 +32,9 @@ export async function makeWorld(platform: Pick<Platform, 'client'>, random: Rand
     })
   const senders = make('Sender', SENDERS)
   const readers = make('Reader', READERS)
+  const guests = make('Guest', GUESTS)
   const people = [...senders, ...readers]
-  for (const who of people) await expectStatus(200, platform.client(who).get('/me'))
+  for (const who of [...people, ...guests]) await expectStatus(200, platform.client(who).get('/me'))
 
   const conversations: Cast['conversations'] = []
   for (let n = 0; n < CONVERSATIONS; n++) {
@@ -48,12 +52,14 @@ export async function makeWorld(platform: Pick<Platform, 'client'>, random: Rand
   }
   const actors = [
     ...senders.map((one, n) => ({ proc: `s${n + 1}`, user_id: one.id, org_id: one.org_id })),
-    ...readers.map((one, n) => ({ proc: `r${n + 1}`, user_id: one.id, org_id: one.org_id }))
+    ...readers.map((one, n) => ({ proc: `r${n + 1}`, user_id: one.id, org_id: one.org_id })),
+    ...guests.map((one, n) => ({ proc: `g${n + 1}`, user_id: one.id, org_id: one.org_id }))
   ]
   return {
     cast: { actors, conversations, marks },
     senders,
     readers,
+    guests,
     conversationsOf: org_id => conversations.filter(one => one.org_id === org_id).map(({ id }) => id),
     markOf: org_id => marks[org_id]!
   }

@@ -529,7 +529,10 @@ t.test('a hundred thousand lines are checked in seconds', async t => {
     last_message_id: 'm34000'
   })
   final.participants.push({ conversation_id: conv, user_id: 'u1', is_active: true, last_read_seq: 34_000 })
-  const since = performance.now()
+  // What this process takes, whatever else the machine does.
+  const since = process.cpuUsage()
   t.equal(describe(check(lines, final, cast)), '')
-  t.ok(performance.now() - since < 10_000, `${Math.round(performance.now() - since)} ms`)
+  const tookMs = process.cpuUsage(since).user / 1_000
+  t.ok(tookMs < 10_000, `${Math.round(tookMs)} ms`)
+  t.comment(`${lines.length} lines in ${Math.round(tookMs)} ms`)
 })

@@ -24,3 +24,18 @@ export async function expectRefusals(trial: Trial, what: string): Promise<void> 
 }
 
 const REFUSED = 'refused with 503 within'
+
+/**
+ * Notes what servers close connections with from here on; the answer, to be called at the end, says whether they closed any.
+ * What is behind a gateway may come and go: its sockets stand.
+ */
+export function watchSockets(trial: Trial): () => void {
+  const closedBy = () => {
+    let count = 0
+    // 1006: nobody said anything, as when a client ends its own connection without a word.
+    for (const { closes } of trial.load.readers) for (const [code, times] of closes) if (code !== 1006) count += times
+    return count
+  }
+  const before = closedBy()
+  return () => trial.expect(closedBy() === before, `${closedBy() - before} sockets of readers were closed by a gateway`)
+}

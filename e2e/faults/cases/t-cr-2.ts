@@ -1,4 +1,5 @@
 import { type FaultCase, killProcess } from '../trial.ts'
+import { watchSockets } from './outage.ts'
 
 export const killStore: FaultCase = {
   id: 'T-CR-2',
@@ -7,10 +8,12 @@ export const killStore: FaultCase = {
   backWithinMs: 3_000,
   async run(trial) {
     const { stores } = trial.platform
+    const expectStanding = watchSockets(trial)
     for (let n = 0; n < trial.times(40, 3); n++) {
       const store = trial.random.pick(stores)
       await trial.strike(`kill -9 ${store.name}`, { kills: 1, down: () => killProcess(store), up: () => store.start() })
       await trial.pause()
     }
+    expectStanding()
   }
 }

@@ -1,5 +1,6 @@
 import { DIES_AFTER_COMMIT } from '@parley/test-kit'
 import type { FaultCase, Trial } from '../trial.ts'
+import { watchSockets } from './outage.ts'
 
 /** Starts a store more that dies right after its first commit, and resolves once it is dead. */
 async function startDyingStore(trial: Trial, n: number): Promise<void> {
@@ -17,9 +18,11 @@ export const killBetweenCommitAndPublish: FaultCase = {
   title: 'a message-store dies (kill -9) between the commit of a batch and its publishing',
   pass: 'the batch is published by another store; who sent it finds it stored when trying again',
   async run(trial) {
+    const expectStanding = watchSockets(trial)
     for (let n = 1; n <= trial.times(16, 2); n++) {
       await trial.strike('a store dies after its commit', { kills: 1, down: () => startDyingStore(trial, n) })
       await trial.pause()
     }
+    expectStanding()
   }
 }

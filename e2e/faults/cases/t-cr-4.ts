@@ -1,5 +1,5 @@
 import type { FaultCase } from '../trial.ts'
-import { expectRefusals } from './outage.ts'
+import { expectRefusals, watchSockets } from './outage.ts'
 
 /** In every so many outages the harness asks what is answered meanwhile; the others are as short as a restart. */
 const ASK_EVERY = 5
@@ -11,6 +11,7 @@ export const killNats: FaultCase = {
   backWithinMs: 5_000,
   async run(trial) {
     const { nats } = trial.platform
+    const expectStanding = watchSockets(trial)
     for (let n = 0; n < trial.times(25, 3); n++) {
       await trial.strike('kill -9 nats', {
         kills: 1,
@@ -22,5 +23,6 @@ export const killNats: FaultCase = {
       })
       await trial.pause()
     }
+    expectStanding()
   }
 }

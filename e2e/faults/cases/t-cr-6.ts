@@ -1,5 +1,5 @@
 import type { FaultCase } from '../trial.ts'
-import { expectRefusals } from './outage.ts'
+import { expectRefusals, watchSockets } from './outage.ts'
 
 const ASK_EVERY = 5
 
@@ -10,6 +10,7 @@ export const killPostgres: FaultCase = {
   backWithinMs: 5_000,
   async run(trial) {
     const { postgres } = trial.platform
+    const expectStanding = watchSockets(trial)
     for (let n = 0; n < trial.times(25, 3); n++) {
       await trial.strike('kill -9 postgres', {
         kills: 1,
@@ -21,5 +22,6 @@ export const killPostgres: FaultCase = {
       })
       await trial.pause()
     }
+    expectStanding()
   }
 }

@@ -15,6 +15,7 @@ interface View {
 
 /** C5, C10: follows each reader through its connections by what it was told, and compares what it ends with. */
 export function checkReaders(context: Context, findings: Findings): void {
+  const comers = comersOf(context)
   const readers = new Map<string, Map<string, View>>()
   for (const line of context.lines) {
     let views = readers.get(line.proc)
@@ -26,6 +27,8 @@ export function checkReaders(context: Context, findings: Findings): void {
     } else if (views && line.conv !== undefined) {
       takeFrame(views, line, findings)
     } else if (line.op === 'resumed') {
+      // Who is removed at that moment cannot be put in step with what they are no longer in.
+      if (comers.has(line.proc)) continue
       if (line.type === 'fail') findings.add('C5', `${line.proc}: a resume was refused: ${line.code}`, line)
       else if (line.complete === false) findings.add('C5', `${line.proc}: a resume was not complete`, line)
     }
@@ -34,6 +37,7 @@ export function checkReaders(context: Context, findings: Findings): void {
 }
 
 function takeReady(views: Map<string, View>, line: Line, findings: Findings): void {
+  for (const conv of views.keys()) if (line.heads?.[conv] === undefined) views.delete(conv)
   for (const [conv, version] of Object.entries(line.heads ?? {})) {
     const view = viewOf(views, conv)
     if (version < view.held) findings.add('C5', `${line.proc}: ready says ${conv} is at ${version}, it was told ${view.held} before`, line)
@@ -80,11 +84,15 @@ function apply({ messages }: View, seen: Seen, line: Line, findings: Findings): 
 }
 
 /** What a reader says it shows must be what it was told without a hole, and that must be what the server has. */
-function checkAtRest({ lines, final, rowsByConversation }: Context, readers: Map<string, Map<string, View>>, findings: Findings): void {
+function checkAtRest(context: Context, readers: Map<string, Map<string, View>>, findings: Findings): void {
+  const { lines, final, rowsByConversation, cast } = context
   const versions = new Map(final.conversations.map(({ id, version }) => [id, version]))
+  const sentAt = versionsOfSends(context)
+  const shown = new Set<string>()
   for (const line of lines) {
     if (line.op !== 'shows') continue
     const { proc, conv = '', version } = line
+    shown.add(`${proc} ${conv}`)
     const view = readers.get(proc)?.get(conv)
     if (!view || view.held !== version) {
       findings.add('C5', `${proc} ${conv}: it shows ${version} as complete, without a hole it was told ${view?.held ?? 'nothing'}`, line)
@@ -95,7 +103,8 @@ function checkAtRest({ lines, final, rowsByConversation }: Context, readers: Map
     if (!view) continue
     for (const row of rowsByConversation.get(conv) ?? []) {
       const held = view.messages.get(row.id)
-      if (!held && row.version > view.cameAt) findings.add('C10', `${proc} ${conv}: it does not have ${row.id} at ${row.seq}`, line)
+      if (!held && (view.cameAt === 0 || (sentAt.get(row.id) ?? 0) > view.cameAt))
+        findings.add('C10', `${proc} ${conv}: it does not have ${row.id} at ${row.seq}`, line)
       if (!held) continue
       const [id, seq, heldVersion, hash] = held.seen
       if (heldVersion !== row.version || hash !== hashOf(row)) {
@@ -108,6 +117,28 @@ function checkAtRest({ lines, final, rowsByConversation }: Context, readers: Map
       if (!known.has(id)) findings.add('C10', `${proc} ${conv}: it shows ${id}, which the server does not have`, told)
     }
   }
+  if (shown.size === 0) return
+  for (const { proc, user_id } of cast.actors) {
+    if (!readers.has(proc)) continue
+    for (const { conversation_id, is_active } of final.participants.filter(one => one.user_id === user_id)) {
+      const isShown = shown.has(`${proc} ${conversation_id}`)
+      if (isShown !== is_active)
+        findings.add('C10', `${proc} ${conversation_id}: it is ${is_active ? 'in it and does not show it' : 'not in it and shows it'}`)
+    }
+  }
+}
+
+/** People who come and go: for each of them somebody was asked to remove them. */
+function comersOf({ operations, cast }: Context): ReadonlySet<string> {
+  const removed = new Set([...operations.values()].filter(({ op }) => op === 'remove').map(({ target }) => target))
+  return new Set(cast.actors.filter(({ user_id }) => removed.has(user_id)).map(({ proc }) => proc))
+}
+
+/** Where messages began, whatever became of them since; only of those that were acknowledged. */
+function versionsOfSends({ operations }: Context): ReadonlyMap<string, number> {
+  const versions = new Map<string, number>()
+  for (const { op, oks } of operations.values()) if (op === 'send' && oks[0]) versions.set(oks[0].id!, oks[0].version!)
+  return versions
 }
 
 function viewOf(views: Map<string, View>, conv: string): View {

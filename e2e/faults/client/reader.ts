@@ -90,6 +90,9 @@ export class Reader extends LiveClient {
 
   protected onReady({ conversations }: Frame): void {
     const heads: Record<string, number> = {}
+    const named = new Set(conversations.map(({ id }: { id: string }) => id))
+    // It was removed while it was not connected.
+    for (const id of this.conversations.keys()) if (!named.has(id)) this.conversations.delete(id)
     for (const { id, version } of conversations) {
       heads[id] = version
       const entry = this.entry(id)

@@ -27,6 +27,8 @@ export interface SenderOptions {
   conversations: readonly string[]
   /** Stands in everything that it says. */
   mark: string
+  /** Whom it brings into a conversation of its own, and removes again. */
+  guest?: { user_id: string; conv: string } | undefined
   /** By requests instead of frames. */
   isRest: boolean
   /** Operations a second that it begins, while not more than `inFlightMax` are unanswered. */
@@ -72,7 +74,8 @@ export class Sender extends LiveClient {
 
   write(): void {
     this.#isWriting = true
-    this.#pace = this.#run()
+    const { guest } = this.#options
+    this.#pace = Promise.all([this.#run(), guest && this.#churn(guest)]).then(() => {})
   }
 
   /** Begins nothing more, and waits until what was begun has its answer; what has none in time stays unknown. */
@@ -104,6 +107,19 @@ export class Sender extends LiveClient {
       if (this.#running.size >= inFlightMax) continue
       const operation = this.#one().finally(() => this.#running.delete(operation))
       this.#running.add(operation)
+    }
+  }
+
+  /** Brings somebody in and removes them, one after the other, each until it is known to be done. */
+  async #churn({ user_id, conv }: { user_id: string; conv: string }): Promise<void> {
+    const { random } = this.#options
+    for (let isIn = false; this.#isWriting; isIn = !isIn) {
+      const key = `${this.proc}-${++this.#count}`
+      const path = `/conversations/${conv}/participants`
+      await this.#until(isIn ? 'remove' : 'add', { conv, key, target: user_id }, () =>
+        isIn ? this.#request('DELETE', `${path}/${user_id}`) : this.#request('POST', path, { user_id })
+      )
+      for (const until = performance.now() + random.between(500, 2_500); this.#isWriting && performance.now() < until; ) await delay(50)
     }
   }
 
@@ -213,7 +229,7 @@ export class Sender extends LiveClient {
     const url = doors.urls[this.gateway % doors.urls.length]!
     const outcome = await this.#rest.ask(url, doors.token(), method, path, body, ANSWER_MS).then(
       ({ status, body }): Outcome => {
-        if (status < 300) return { type: 'ok', body }
+        if (status < 300) return { type: 'ok', body: body ?? {} }
         return { type: status >= 500 || status === 429 ? 'info' : 'fail', code: body?.code ?? `${status}` }
       },
       (error): Outcome => ({ type: 'info', code: error.code ?? error.message })
@@ -263,6 +279,7 @@ const messageOf = (body: Frame): Message => body.message ?? (body as unknown as 
 
 /** What an acknowledgement said, as the history keeps it. */
 function told(op: Op, body: Frame): Partial<Line> {
+  if (op === 'add' || op === 'remove') return {}
   if (op === 'read') return { conv: body.conversation_id, version: body.version, seq: body.total, messages: body.messages.map(seen) }
   if (op === 'mark_read') return { seq: body.last_read_seq }
   if (op === 'delete' && body.deleted_at) return { id: body.id, version: body.version }
