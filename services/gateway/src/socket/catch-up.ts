@@ -146,6 +146,8 @@ export class CatchUp {
   /** Tells a connection of a conversation that its person is in now, and lets it follow. */
   add(connection: Connection, event: Added): Promise<void> {
     return this.#inTurn(connection, async () => {
+      // It went while this waited for its turn: nobody would take it out of the conversation again.
+      if (!connection.isOpen) return
       const { conversation_id: id, version } = event
       const gate = Gate.of(connection)
       const before = this.#hub.roomOf(connection, id)
@@ -286,7 +288,7 @@ export class CatchUp {
     }
     let told = 0
     for (const { id, version } of conversations) {
-      const strangers = [...followed.keys()].filter(connection => !this.#hub.roomOf(connection, id))
+      const strangers = [...followed.keys()].filter(connection => connection.isOpen && !this.#hub.roomOf(connection, id))
       if (strangers.length === 0) continue
       const event = told++ < TOLD_WHOLE_MAX ? await this.#whole(strangers[0]!, id) : undefined
       for (const connection of strangers) {
