@@ -66,6 +66,7 @@ export const slowLine: FaultCase = {
         up: async () => link.heal()
       })
     }
+    writer.kill()
     const p99 = (windows: number[][]) => quantile(windows.flat(), 0.99)
     const ratio = p99(withIt) / p99(without)
     const half = Math.ceil(without.length / 2)

@@ -1,4 +1,5 @@
 import { probeTenancy } from '../../tenancy/probe.ts'
+import { Lifetime } from '../lifetime.ts'
 import type { FaultCase } from '../trial.ts'
 
 const SHOWN = 300
@@ -12,12 +13,15 @@ export const foreignOrganization: FaultCase = {
     for (let round = 0; round < trial.times(3, 1); round++) {
       await trial.strike('everything is asked by everybody', {
         async down() {
-          const stage = await probeTenancy(trial.scope, {
+          const life = new Lifetime()
+          trial.scope.teardown(() => life.end())
+          const stage = await probeTenancy(life, {
             url: trial.random.pick(platform.urls),
             natsUrl: platform.nats.url,
             token: platform.token,
             query: platform.database.query
           })
+          await life.end()
           for (const finding of stage.findings) trial.expect(false, finding.slice(0, SHOWN))
           trial.measured.set('calls, frames and requests tried', `${stage.probes}`)
           // They are in nobody's history: what the checker looks at in the end is the load's alone.
