@@ -86,6 +86,11 @@ export class Load {
     this.guests = world.guests.map(read('g'))
   }
 
+  /** Those that do not lose their connection by themselves. */
+  get steadyReaders(): Reader[] {
+    return this.readers.slice(0, -RECONNECTING_READERS)
+  }
+
   get acknowledged(): number {
     return this.senders.reduce((sum, { acknowledged }) => sum + acknowledged, 0)
   }

@@ -372,6 +372,18 @@ const BROKEN: [check: Check, name: string, hurt: (good: Good) => void][] = [
     }
   ],
   [
+    'C10',
+    'at rest a reader does not show a conversation that it is in',
+    ({ lines }) => drop(lines, l => l.proc === 'r1' && l.op === 'shows')
+  ],
+  [
+    'C10',
+    'at rest a reader shows a conversation that it is not in any more',
+    ({ add, CONV }) => {
+      add({ proc: 'r3', op: 'shows', conv: CONV, version: 9 })
+    }
+  ],
+  [
     'C11',
     'last_seq is not the last',
     ({ final }) => {

@@ -32,8 +32,9 @@ const REFUSED = 'refused with 503 within'
 export function watchSockets(trial: Trial): () => void {
   const closedBy = () => {
     let count = 0
-    // 1006: nobody said anything, as when a client ends its own connection without a word.
-    for (const { closes } of trial.load.readers) for (const [code, times] of closes) if (code !== 1006) count += times
+    // 1006: nobody said anything, as when a client ends its own connection without a word. Who connects just then is sent
+    // away (1013), so those who come again by themselves do not count.
+    for (const { closes } of trial.load.steadyReaders) for (const [code, times] of closes) if (code !== 1006) count += times
     return count
   }
   const before = closedBy()
