@@ -66,6 +66,11 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   metrics.gauge('sends_in_hand', 'Sends that wait for their acknowledgement.', () => sends.inHand)
 
   const door = await createDoor(config, log)
+  // While the sockets are sent away a connection that stands gets its last answer: its next request goes elsewhere.
+  door.addHook('onSend', (_, reply, payload, done) => {
+    if (sockets.isClosing) reply.header('connection', 'close')
+    done(null, payload)
+  })
   const route = createRoutes(door, { tokens, directory })
   await socketRoute(door, { config, sockets, tickets })
   // Without a secret there is nothing to sign the demo's tokens with.
