@@ -75,11 +75,11 @@ async function tryFlood(trial: Trial, people: readonly Person[], { what, bytes, 
     await new Promise(resolve => setImmediate(resolve))
   }
   const deadline = performance.now() + WAIT_MS
-  while (sockets.some(({ isOpen, toldAt }) => isOpen && toldAt === 0) && performance.now() < deadline) await delay(5)
+  while (sockets.some(({ endedAt }) => endedAt === 0) && performance.now() < deadline) await delay(5)
   await delay(500)
   await memory.end()
-  const open = sockets.filter(({ isOpen, toldAt }) => isOpen && toldAt === 0)
-  const times = sockets.flatMap(({ isOpen, closedAt, toldAt }, n) => (isOpen && toldAt === 0 ? [] : [(toldAt || closedAt) - begins[n]!]))
+  const open = sockets.filter(({ endedAt }) => endedAt === 0)
+  const times = sockets.flatMap(({ endedAt }, n) => (endedAt === 0 ? [] : [endedAt - begins[n]!]))
   const wrong = new Set(sockets.flatMap(({ code }) => (code === undefined || codes.includes(code) ? [] : [code])))
   const told = sockets.filter(({ code }) => code !== undefined).length
   if (!trial.isShort) {

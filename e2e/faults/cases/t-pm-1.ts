@@ -60,7 +60,6 @@ export const poison: FaultCase = {
       isMended = true
     })
     visitors.leave()
-    await trial.load.finish()
     trial.measured.set('effects, each once', `${await expectEachOnce(trial)}`)
     await counter.app.close()
   }

@@ -29,7 +29,6 @@ export const deletedConsumer: FaultCase = {
         }
       })
     }
-    await trial.load.finish()
     const changes = await expectEachOnce(trial)
     trial.measured.set('there again', `within ${Math.round(Math.max(...times))} ms`).set('effects, each once', `${changes}`)
     await counter.app.close()

@@ -31,6 +31,11 @@ export class RawSocket {
     return this.closedAt === 0
   }
 
+  /** When it was told that it is closed, or else cut off; 0 before that. */
+  get endedAt(): number {
+    return this.toldAt || this.closedAt
+  }
+
   /** Becomes a WebSocket; whose it is is told in the header, or not at all. */
   async upgrade(token?: string): Promise<void> {
     this.write(

@@ -12,18 +12,21 @@ export class Visitors {
   readonly mark: string
   readonly #trial: Trial
   readonly #rest = new Rest()
+  /** Those who came before them. */
+  readonly #before: number
 
   /** Use `inviteVisitors`. */
   constructor(trial: Trial, people: Person[], mark: string) {
     this.#trial = trial
     this.people = people
     this.mark = mark
+    this.#before = trial.world.cast.actors.filter(({ proc }) => proc.startsWith('v')).length
     trial.scope.teardown(() => this.#rest.close())
   }
 
   /** As somebody is called in the history. */
   procOf(who: Person): string {
-    return `v${this.people.indexOf(who) + 1}`
+    return `v${this.#before + this.people.indexOf(who) + 1}`
   }
 
   /** What the gateway answers to somebody; by connections that end with `leave`. */
