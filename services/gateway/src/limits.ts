@@ -10,7 +10,8 @@ export const LIMITS: Limits = {
   rates: { messages: null, uploads: null, searches: null, api: null, connects: null }
 }
 
-export const HEARTBEAT_INTERVAL_MS = 25_000
+/** Two of them unanswered end a socket: who is gone without a word is noticed within three, a minute. */
+export const HEARTBEAT_INTERVAL_MS = 20_000
 export const RECONNECT_MAX_JITTER_MS = 5_000
 export const SOCKETS_PER_USER_MAX = 20
 export const AUTH_WITHIN_MS = 5_000
