@@ -166,7 +166,7 @@ export class Reader extends LiveClient {
     this.freshest = this.#freshest
   }
 
-  #onAdded({ conversation_id: conv, conversation: { version } }: Frame): void {
+  #onAdded({ conversation_id: conv, version }: Frame): void {
     this.#history.add({ proc: this.proc, type: 'ok', op: 'added', conv, version })
     const entry = this.entry(conv)
     entry.live = version
