@@ -89,27 +89,36 @@ t.test('a hundred sockets that stop reading cost at most 1 MiB each, are closed 
   const resident = async () => (await metric(platform, 'process_resident_memory_bytes')) / 1024 ** 2
   const stalled = await Promise.all(crowd.map(who => openMute(t, platform, who)))
   const isGone = Promise.all(stalled.map(socket => once(socket, 'close')))
+  // Not what the allocator keeps for later: the same talk among two who read grows that by a third in 1,500 messages.
+  const held = async () =>
+    ((await metric(platform, 'nodejs_heap_size_used_bytes')) + (await metric(platform, 'nodejs_external_memory_bytes'))) / 1024 ** 2
   // What such a talk costs while everybody reads.
-  const before = await sendUntil(writer, conversation_id, sent => sent >= 200)
-  const baseline = await resident()
+  let baseline = 0
+  let lowest = Number.POSITIVE_INFINITY
+  const before = await sendUntil(writer, conversation_id, async sent => {
+    baseline = Math.max(baseline, await resident())
+    lowest = Math.min(lowest, await held())
+    return sent >= 300
+  })
   for (const socket of stalled) socket.pause()
   const since = Date.now()
 
   let peak = 0
   const sent = await sendUntil(writer, conversation_id, async () => {
     peak = Math.max(peak, await resident())
-    return (await metric(platform, 'parley_sockets_slow')) >= STALLED
+    // Until all are slow, or the first of them are gone already.
+    return (await metric(platform, 'parley_sockets_slow')) >= STALLED || (await metric(platform, 'parley_sockets')) < 2 + STALLED
   })
   t.ok(peak - baseline <= STALLED, `${Math.round(peak - baseline)} MiB more for ${STALLED} sockets`)
   await until(async () => (await metric(platform, 'parley_sockets')) === 2, { timeoutMs: 30_000, what: 'the stalled are gone' })
   t.comment(`${sent} messages; gone ${Date.now() - since} ms after they stopped; peak ${Math.round(peak)} MiB over ${Math.round(baseline)}`)
   // What is freed is seen once there is something to do again.
-  let after = 0
+  let after = Number.POSITIVE_INFINITY
   const more = await sendUntil(writer, conversation_id, async already => {
-    after = await resident()
-    return after <= baseline * 1.1 || already >= 200
+    after = Math.min(after, await held())
+    return after <= lowest * 1.1 || already >= 500
   })
-  t.ok(after <= baseline * 1.1, `${Math.round(after)} MiB after, ${Math.round(baseline)} before`)
+  t.ok(after <= lowest * 1.1, `${Math.round(after)} MiB held after, ${Math.round(lowest)} before`)
   for (const socket of stalled) socket.resume()
   const codes = (await isGone).map(([code]) => code)
   t.ok(
