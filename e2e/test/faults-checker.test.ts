@@ -272,6 +272,13 @@ const BROKEN: [check: Check, name: string, hurt: (good: Good) => void][] = [
     ({ add }) => void add({ proc: 'r3', op: 'frame', conv: 'conversation-x', version: 1 })
   ],
   [
+    'C5',
+    'a sync comes of a conversation that the reader was removed from',
+    ({ add, CONV }) => {
+      add({ proc: 'r3', op: 'sync', conv: CONV, from: 1, version: 7, messages: [] })
+    }
+  ],
+  [
     'C6',
     'two readers see two texts at one version',
     ({ lines }) => {

@@ -56,6 +56,7 @@ function takeFrame(views: Map<string, View>, line: Line, findings: Findings): vo
   if (op !== 'frame' && op !== 'sync' && op !== 'added') return
   const view = viewOf(views, conv)
   if (op === 'added') {
+    view.held = Math.max(view.held, version)
     view.live = version
     view.since = version
     view.cameAt = version
@@ -144,7 +145,7 @@ function versionsOfSends({ operations }: Context): ReadonlyMap<string, number> {
 function viewOf(views: Map<string, View>, conv: string): View {
   let view = views.get(conv)
   if (!view) {
-    view = { held: 0, live: undefined, since: 0, messages: new Map(), cameAt: 0 }
+    view = { held: 0, live: undefined, since: Number.POSITIVE_INFINITY, messages: new Map(), cameAt: 0 }
     views.set(conv, view)
   }
   return view

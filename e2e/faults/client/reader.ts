@@ -8,7 +8,7 @@ export interface Held {
   held: number
   /** Up to here this connection has told everything; undefined before it named the conversation. */
   live: number | undefined
-  /** Where this connection began to tell. */
+  /** Where this connection began to tell; infinite before it named the conversation. */
   since: number
 }
 
@@ -168,10 +168,11 @@ export class Reader extends LiveClient {
 
   #onAdded({ conversation_id: conv, version }: Frame): void {
     this.#history.add({ proc: this.proc, type: 'ok', op: 'added', conv, version })
+    // What was said before it came it does not ask for: it follows from here.
     const entry = this.entry(conv)
+    entry.held = Math.max(entry.held, version)
     entry.live = version
     entry.since = version
-    this.send({ type: 'resume', id: RESUME, cursors: { [conv]: entry.held } })
   }
 
   #onRemoved({ conversation_id: conv }: Frame): void {
@@ -182,7 +183,7 @@ export class Reader extends LiveClient {
   protected entry(conv: string): Held {
     let entry = this.conversations.get(conv)
     if (!entry) {
-      entry = { held: 0, live: undefined, since: 0 }
+      entry = { held: 0, live: undefined, since: Number.POSITIVE_INFINITY }
       this.conversations.set(conv, entry)
     }
     return entry
