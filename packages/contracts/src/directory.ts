@@ -55,7 +55,16 @@ export const LiveState = Type.Object({
   user_id: Id,
   org_id: Id,
   unread_total: Count,
-  conversations: Type.Array(Type.Object({ id: Id, version: Count, unread_count: Count }))
+  conversations: Type.Array(
+    Type.Object({
+      id: Id,
+      version: Count,
+      unread_count: Count,
+      hidden: Type.Optional(
+        Type.Array(Type.Tuple([Count, Count]), { description: 'What was said while they were away, from one seq to another.' })
+      )
+    })
+  )
 })
 export type LiveState = Static<typeof LiveState>
 

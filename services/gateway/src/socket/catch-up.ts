@@ -12,7 +12,7 @@ import type { Static } from '@sinclair/typebox'
 import type { FastifyBaseLogger } from 'fastify'
 import { Coalescer } from '../coalescer.ts'
 import { Admission } from './admission.ts'
-import type { Connection } from './connection.ts'
+import type { Connection, Range } from './connection.ts'
 import { Gate } from './gate.ts'
 import type { Hub, Person } from './hub.ts'
 import type { Room } from './room.ts'
@@ -94,9 +94,9 @@ export class CatchUp {
       state = await this.#states.ask({ user_id, org_id })
       if (!connection.isOpen) break
       const fresh = state.conversations.filter(({ id }) => !joined.has(id))
-      for (const { id, version } of fresh) {
+      for (const { id, version, hidden } of fresh) {
         gate.hold(id, 0)
-        joined.set(id, this.#hub.join(connection, id, version))
+        joined.set(id, this.#hub.join(connection, id, version, hidden))
       }
       await this.#hub.stand(fresh.map(({ id }) => joined.get(id)!))
       // Others were given a newer version before this connection was among them: ask for a state that has it.
@@ -146,7 +146,8 @@ export class CatchUp {
   /** Tells a connection of a conversation that its person is in now, and lets it follow. */
   add(connection: Connection, event: Added): Promise<void> {
     return this.#inTurn(connection, async () => {
-      // It went while this waited for its turn: nobody would take it out of the conversation again.
+      const hidden = await this.#hiddenFrom(connection, event)
+      // It went while this waited: nobody would take it out of the conversation again.
       if (!connection.isOpen) return
       const { conversation_id: id, version } = event
       const gate = Gate.of(connection)
@@ -155,13 +156,21 @@ export class CatchUp {
       // They had gone before they came back, and the stream is yet to say so: what was said in between is not theirs.
       if (before) this.#hub.part(connection, before, version - 1)
       gate.hold(id, version)
-      const room = this.#hub.join(connection, id, version)
+      const room = this.#hub.join(connection, id, version, hidden)
       await this.#untilDone(connection, () => this.#hub.stand([room]))
       if (!connection.rooms.has(room)) return gate.drop(id)
       connection.send(event)
       if ((room.version ?? 0) <= version) gate.release(room, version)
       else gate.owe(room, version)
     }).catch(err => this.#log.warn({ err, connection_id: connection.id }, 'a new conversation was not followed'))
+  }
+
+  /** What a person who came into a conversation may not see of it; of a new one everybody sees everything. */
+  async #hiddenFrom(connection: Connection, { conversation_id, version }: Added): Promise<readonly Range[] | undefined> {
+    if (version === 1) return undefined
+    const { id: user_id, org_id } = connection.identity!.profile
+    const { conversations } = await this.#untilAnswered(new Set([connection]), () => this.#states.ask({ user_id, org_id }))
+    return conversations.find(({ id }) => id === conversation_id)?.hidden
   }
 
   /** A person is not in a conversation any more. One in which they came back since is left as it is. */

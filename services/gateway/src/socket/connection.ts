@@ -19,6 +19,9 @@ export const BACKLOG_MAX_BYTES = 1024 * 1024
 const STUCK_MS = 10_000
 const OPEN = 1
 
+/** From one seq to another, both included. */
+export type Range = readonly [from: number, until: number]
+
 /** A message of a person's own subject: a conversation that came or went, or a moment as its finished frame. */
 export type PersonalMessage =
   | { change: Static<typeof ConversationAdded> | Static<typeof ConversationRemoved> }
@@ -39,6 +42,8 @@ export class Connection implements Gathering {
   identity: Identity | undefined
   /** The conversations that it follows, each with the version at which it came in: a removal before that is history. */
   readonly rooms = new Map<Room, number>()
+  /** What was said in conversations while its person was away, where there is such a thing, from one seq to another. */
+  hidden: Map<Room, readonly Range[]> | undefined
   /** Holds live frames back while it is slow or put in step; null, and so without cost, otherwise. */
   gate: Gate | null = null
   /** Told when the reader becomes slow: whoever sees to it that it is put in step again. */

@@ -63,9 +63,11 @@ export class Gate {
       this.#known.delete(room.id)
     }
     if (this.#owed.has(room.id)) return
-    if (!this.isBehind && !this.#connection.hasRoomFor(change.frame.length)) this.#connection.fallBehind()
+    const seen = room.asSeenBy(this.#connection, change)
+    if (!seen) return this.owe(room, Math.max(known ?? 0, change.from))
+    if (!this.isBehind && !this.#connection.hasRoomFor(seen.frame.length)) this.#connection.fallBehind()
     if (this.isBehind) this.#owed.set(room.id, Math.max(known ?? 0, change.from))
-    else this.#connection.write(change.frame)
+    else this.#connection.write(seen.frame)
   }
 
   #keep(held: Held, change: Change): void {

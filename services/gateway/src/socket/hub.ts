@@ -13,7 +13,7 @@ import type { Bus, Msg, Subscription } from '@parley/nats-kit'
 import type { FastifyBaseLogger } from 'fastify'
 import { Coalescer } from '../coalescer.ts'
 import { CatchUp } from './catch-up.ts'
-import type { Connection, PersonalMessage } from './connection.ts'
+import type { Connection, PersonalMessage, Range } from './connection.ts'
 import { textFrame, textOf } from './frame.ts'
 import { Room, type RoomOwner } from './room.ts'
 import type { Turn } from './turn.ts'
@@ -96,7 +96,9 @@ export class Hub implements RoomOwner {
   leaveRoom(connection: Connection, room: Room): void {
     this.unview(connection, room)
     room.connections.delete(connection)
+    room.partial?.delete(connection)
     connection.rooms.delete(room)
+    connection.hidden?.delete(room)
     connection.gate?.drop(room.id)
     if (room.connections.size > 0) return
     room.close()
@@ -145,8 +147,11 @@ export class Hub implements RoomOwner {
     person.connections.add(connection)
   }
 
-  /** @param version where the conversation is as the connection comes in */
-  join(connection: Connection, conversation_id: string, version: number): Room {
+  /**
+   * @param version where the conversation is as the connection comes in
+   * @param hidden what its person may not see
+   */
+  join(connection: Connection, conversation_id: string, version: number, hidden: readonly Range[] | undefined): Room {
     let room = this.#rooms.get(conversation_id)
     if (!room) {
       const opened = new Room(conversation_id, this)
@@ -160,6 +165,12 @@ export class Hub implements RoomOwner {
     }
     room.connections.add(connection)
     connection.rooms.set(room, version)
+    if (hidden) {
+      connection.hidden ??= new Map()
+      connection.hidden.set(room, hidden)
+      room.partial ??= new Set()
+      room.partial.add(connection)
+    }
     return room
   }
 

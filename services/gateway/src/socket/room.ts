@@ -1,7 +1,7 @@
 import type { Changes } from '@parley/contracts'
 import type { Subscription } from '@parley/nats-kit'
 import type { Connection } from './connection.ts'
-import { TYPE_AT, textFrame, versionOf } from './frame.ts'
+import { TYPE_AT, textFrame, textOf, versionOf } from './frame.ts'
 import { Gate } from './gate.ts'
 import { ReadPositions } from './read-positions.ts'
 import type { Gathering, Turn } from './turn.ts'
@@ -30,6 +30,8 @@ export interface Change {
   gone: readonly string[] | undefined
   /** Where it is a `sync`: whose place in the conversation changed in between. What they may be told of it, the store knows. */
   moved: readonly string[] | undefined
+  /** Where a message was changed: its seq, once somebody asked for it. Otherwise null. */
+  seq: number | null | undefined
 }
 
 /**
@@ -46,6 +48,8 @@ export class Room implements Gathering {
   /** Up to here its sockets were given everything; what is between this and `version` goes out at the end of the turn. */
   told = 0
   isHealing = false
+  /** Sockets of those who may not see all of it, since they were away at a time. */
+  partial: Set<Connection> | undefined
   /** Sockets that said that they have it open. */
   viewers: Set<Connection> | undefined
   viewersSubscription: Subscription | undefined
@@ -112,7 +116,7 @@ export class Room implements Gathering {
   /** What was missed, as the store tells it: every socket gets it before anything newer. */
   healWith({ version, participants }: Pick<Changes, 'version' | 'participants'>, sync: Buffer): void {
     const idsOf = (isActive: boolean) => participants.filter(p => p.is_active === isActive).map(p => p.user_id)
-    this.#out.push({ from: this.version!, version, frame: sync, gone: idsOf(false), moved: idsOf(true) })
+    this.#out.push({ from: this.version!, version, frame: sync, gone: idsOf(false), moved: idsOf(true), seq: null })
     this.version = version
     this.#schedule()
     this.#acceptEarly()
@@ -122,7 +126,8 @@ export class Room implements Gathering {
     // First, since it throws where a line is no frame: then the version is still to come.
     const gone = goneBy(line)
     this.version = version
-    this.#out.push({ from: version - 1, version, frame: textFrame(line), gone, moved: undefined })
+    const seq = line[TYPE_AT] === M ? undefined : null
+    this.#out.push({ from: version - 1, version, frame: textFrame(line), gone, moved: undefined, seq })
     this.#schedule()
   }
 
@@ -202,9 +207,11 @@ export class Room implements Gathering {
     const frames = [...changes.map(({ frame }) => frame), ...moments]
     const all = frames.length === 1 ? frames[0]! : Buffer.concat(frames)
     const isLarge = all.length > LARGE_BYTES
+    const hidden = changes.some(({ seq, moved }) => seq !== null || moved) ? this.partial : undefined
     for (const connection of this.connections) {
       if (done?.has(connection)) continue
-      if (connection.gate === null && !(isLarge && !connection.hasRoomFor(all.length))) connection.write(all)
+      const isPlain = connection.gate === null && !hidden?.has(connection)
+      if (isPlain && !(isLarge && !connection.hasRoomFor(all.length))) connection.write(all)
       else this.#passThrough(connection, changes, moments)
     }
     this.told = changes.at(-1)?.version ?? this.told
@@ -215,6 +222,23 @@ export class Room implements Gathering {
     connection.gate?.openIfIdle()
     // Before `ready` a moment is worth nothing: what the client reads then is newer.
     if (connection.isReady && !connection.gate?.isSlow) for (const moment of moments) connection.write(moment)
+  }
+
+  /**
+   * A change as one connection may be told of it: what happened to a message that was said while its person was away is
+   * passed over by an empty `sync`, which leaves no hole.
+   *
+   * @returns undefined where only the store can tell: it told us what is for all
+   */
+  asSeenBy(connection: Connection, change: Change): Change | undefined {
+    const hidden = change.seq === null && !change.moved ? undefined : connection.hidden?.get(this)
+    if (!hidden) return change
+    if (change.moved) return undefined
+    change.seq ??= JSON.parse(textOf(change.frame)).message.seq as number
+    const { seq, from, version } = change
+    if (!hidden.some(([first, last]) => first <= seq && seq <= last)) return change
+    const sync = { type: 'sync', conversation_id: this.id, from_version: from, version, has_more: false, messages: [], participants: [] }
+    return { ...change, frame: textFrame(JSON.stringify(sync)) }
   }
 
   #putOutToViewers(): void {
@@ -264,6 +288,8 @@ export class Room implements Gathering {
 }
 
 const LINE_FEED = 0x0a
+/** The first letter of `message_updated` and `message_deleted`, which no other change has. */
+const M = 'm'.charCodeAt(0)
 /** The first letter of `participant_…`, which no other change has. */
 const P = 'p'.charCodeAt(0)
 

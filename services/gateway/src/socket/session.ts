@@ -99,7 +99,7 @@ export class Session {
         reconnect_max_jitter_ms: RECONNECT_MAX_JITTER_MS,
         token_expires_at: new Date(identity.expires_at).toISOString(),
         unread_total: state.unread_total,
-        conversations: state.conversations,
+        conversations: state.conversations.map(({ id, version, unread_count }) => ({ id, version, unread_count })),
         limits: LIMITS
       })
       open()

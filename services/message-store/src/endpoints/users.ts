@@ -19,9 +19,16 @@ export function users({ bus, people, store }: Store): void {
     const states = new Map<string, LiveState>(
       users.map(user => [user.user_id + user.org_id, { ...user, unread_total: 0, conversations: [] }])
     )
-    for (const { user_id, org_id, id, version, unread_count } of await store.query(db => conversationsOf(db, [...states.values()]))) {
+    for (const { user_id, org_id, id, version, unread_count, hidden } of await store.query(db =>
+      conversationsOf(db, [...states.values()])
+    )) {
       const state = states.get(user_id + org_id)
-      state?.conversations.push({ id, version, unread_count })
+      state?.conversations.push({
+        id,
+        version,
+        unread_count,
+        ...(hidden?.length && { hidden: hidden.map(([from, until]) => [from, until]) })
+      })
       if (state) state.unread_total += unread_count
     }
     return { states: users.map(user => states.get(user.user_id + user.org_id)!) }

@@ -1,6 +1,7 @@
 import { type Kysely, sql } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
-import { UNREAD_COUNT } from './membership.ts'
+import type { Range } from '../visible.ts'
+import { HIDDEN, UNREAD_COUNT } from './membership.ts'
 
 export interface OpenConversation {
   user_id: string
@@ -8,6 +9,8 @@ export interface OpenConversation {
   id: string
   version: number
   unread_count: number
+  /** What was said while they were away; null for who has been in from the beginning. */
+  hidden: Range[] | null
 }
 
 /** Every conversation of some people, with version and unread count. Uses participants_user. */
@@ -16,7 +19,8 @@ export async function conversationsOf(
   people: readonly { user_id: string; org_id: string }[]
 ): Promise<OpenConversation[]> {
   const { rows } = await sql<OpenConversation>`
-    select p.user_id, p.org_id, c.id, c.version, ${UNREAD_COUNT} as unread_count
+    select p.user_id, p.org_id, c.id, c.version, ${UNREAD_COUNT} as unread_count,
+      case when p.joined_version > 1 then ${HIDDEN} end as hidden
     from unnest(${people.map(p => p.user_id)}::uuid[], ${people.map(p => p.org_id)}::uuid[]) as who (user_id, org_id)
     join participants p on p.user_id = who.user_id and p.org_id = who.org_id and p.is_active
     join conversations c on c.id = p.conversation_id`.execute(db)
