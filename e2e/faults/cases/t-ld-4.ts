@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Person } from '@parley/test-kit'
+import { type Person, until } from '@parley/test-kit'
 import { quantile } from '../report.ts'
 import type { FaultCase, Trial } from '../trial.ts'
 import { clientFrame, RawSocket } from '../visitors/raw-socket.ts'
 import { inviteVisitors } from '../visitors/visitors.ts'
-import { MemoryWatch, mebibytes } from '../visitors/watch.ts'
+import { MemoryWatch, mebibytes, metricOf } from '../visitors/watch.ts'
 
 const SOCKETS_OF_ONE = 20
 const CLOSED_MS = 1_000
@@ -52,6 +52,7 @@ export const floods: FaultCase = {
 
 async function tryFlood(trial: Trial, people: readonly Person[], { what, bytes, codes }: (typeof FLOODS)[number]): Promise<void> {
   const { urls, gateways } = trial.platform
+  const others = await metricOf(gateways[0]!, 'parley_sockets')
   const sockets = await Promise.all(
     people.flatMap(who =>
       Array.from({ length: SOCKETS_OF_ONE }, async () => {
@@ -87,6 +88,8 @@ async function tryFlood(trial: Trial, people: readonly Person[], { what, bytes, 
     trial.expect(!sockets.some(({ isOpen }) => isOpen), `${what}: some were told to go, and their connections stand`)
   }
   for (const raw of sockets) raw.destroy()
+  // Of one person only so many may come.
+  await until(async () => (await metricOf(gateways[0]!, 'parley_sockets')) <= others, { timeoutMs: GONE_MS, what: 'they are gone' })
 
   // The least that was in use: what is kept, and not what waits to be collected.
   const growth = Math.min(...memory.heap) - Math.min(...before.heap)
