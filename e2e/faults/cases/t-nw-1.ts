@@ -19,7 +19,7 @@ async function strike(trial: Trial, place: LinkPlace): Promise<void> {
   const links = trial.platform.links[place]
   const resets = () => links.reduce((sum, { counts }) => sum + counts.resets, 0)
   const before = { resets: resets(), acknowledged: trial.load.acknowledged }
-  const holdMs = trial.times(12_000, 2_500)
+  const holdMs = trial.times(12_000, 1_500)
   await trial.strike(`${place}: 200 ± 100 ms, 1 % resets`, {
     countFrom: 'up',
     async down() {

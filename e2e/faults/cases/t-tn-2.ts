@@ -76,13 +76,15 @@ async function lookAround(trial: Trial, rest: Rest, people: readonly Person[]): 
         trial.expect(!text.includes(world.markOf(org_id)), `${who.name} was told of another organization: ${text.slice(0, 200)}`)
       }
       trial.expect(strange.status === 404 || strange.status === 503, `a foreign conversation was answered ${strange.status}`)
-      const seen = list.status === 200 ? list.body.conversations.map(({ id }: { id: string }) => id).sort() : undefined
-      const own = world.conversationsOf(who.org_id).sort()
+      const seen = list.status === 200 ? ids(list.body.conversations) : undefined
+      const own = ids(world.cast.conversations.filter(({ members }) => members.includes(who.id)))
       trial.expect(seen === undefined || `${seen}` === `${own}`, `${who.name} saw ${seen?.length} conversations, and is in ${own.length}`)
     })
   )
   await Promise.all(looks)
 }
+
+const ids = (conversations: readonly { id: string }[]): string[] => conversations.map(({ id }) => id).sort()
 
 /** How many later queries see what one has set for its session instead of its transaction; with that, the check above has teeth. */
 async function findSessionSetting(trial: Trial): Promise<number> {
