@@ -254,7 +254,14 @@ export class CatchUp {
       const followed = new Map(connection.rooms)
       const question = { actor: { user_id, org_id, role }, cursors: Object.fromEntries(held), added: false }
       const answer = await this.admission.run(() => this.#bus.request(Sync, question), patienceMs)
+      // Of these it was told meanwhile that its person is not in them any more: nothing may follow that.
+      const left = new Set([...followed].filter(([room, cameAt]) => connection.rooms.get(room) !== cameAt).map(([room]) => room.id))
       for (const changes of answer.conversations) {
+        if (left.has(changes.conversation_id)) {
+          held.delete(changes.conversation_id)
+          isRemoved = true
+          continue
+        }
         connection.send({ type: 'sync', ...changes })
         held.set(changes.conversation_id, changes.version)
         reached.set(changes.conversation_id, changes.version)
