@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, rmdir } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -94,7 +94,8 @@ async function run({ names, seed, isShort, isKept }: Options): Promise<number> {
     if (isCaught(result)) await rm(join(folder, control.id), { recursive: true, force: true })
     else say(`control ${control.id}: the history is kept in ${join(folder, control.id)}; again: ${replay(control.id)}`)
   }
-  if (!isKept) await rm(folder, { recursive: true, force: true }).catch(() => {})
+  // What failed is in there, and stays; without it the folder is empty.
+  if (!isKept) await rmdir(folder).catch(() => {})
 
   const text = toText(
     {

@@ -44,6 +44,9 @@ export interface RunOptions {
 
 const CONVERGE_MS = 10_000
 const SETTLE_MS = 15_000
+/** Above what any case takes on a busy machine: one that hangs must not keep the others from being run. */
+const CASE_MS = 900_000
+const FINISH_MS = 120_000
 
 /** Runs one case on a platform of its own and checks it; what it leaves in `folder` is for whoever looks for a cause. */
 export async function runCase(one: FaultCase, { seed, isShort, folder, say, onLife }: RunOptions): Promise<CaseResult> {
@@ -69,11 +72,11 @@ export async function runCase(one: FaultCase, { seed, isShort, folder, say, onLi
     trial = new Trial({ platform, load, world, history, random: random.fork('faults'), isShort, scope: life, say })
     await load.more(200)
     try {
-      await one.run(trial)
+      await within(CASE_MS, one.run(trial), 'the case')
     } catch (error) {
       failures.push((error as Error).message)
     }
-    await load.finish()
+    await within(FINISH_MS, load.finish(), 'the end of the load')
     await atRest(platform, load, world, one.convergeMs ?? CONVERGE_MS)
     for (const reader of [...load.readers, ...load.guests]) reader.show()
     const final = await readFinal(platform, [...world.senders, ...world.readers])
@@ -106,6 +109,17 @@ export async function runCase(one: FaultCase, { seed, isShort, folder, say, onLi
     latencies: trial?.load.senders.flatMap(({ latencies }) => latencies) ?? [],
     seconds: (performance.now() - startedAt) / 1_000
   }
+}
+
+/** @throws Error when the work is not done in time; it is left to itself then, its processes end with the case */
+async function within<T>(ms: number, work: Promise<T>, what: string): Promise<T> {
+  work.catch(() => {})
+  const over = new AbortController()
+  const late = delay(ms, undefined, { signal: over.signal }).then(() => {
+    throw new Error(`${what} did not come to its end within ${ms / 60_000} minutes`)
+  })
+  late.catch(() => {})
+  return Promise.race([work, late]).finally(() => over.abort())
 }
 
 /** Waits until every reader is where the server is; whoever is not when the time is over is found by the checker. */

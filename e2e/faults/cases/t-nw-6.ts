@@ -18,8 +18,8 @@ const AT_ONCE = 6
 const CLOSED_MS = 14_000
 const CLOSES = new Set([4010, 1006])
 /**
- * A reader that held up the others would hold them for the seconds that it takes nothing, a hundredfold. A machine that others
- * work on has moved a p99 threefold by itself between two equal windows; hence between the two, and the ratio is told.
+ * A reader that held up the others would hold them for the seconds that it takes nothing, a hundredfold. On a machine that
+ * others work on the ratio was anything from 0.3 to 1.95 without that; hence between the two, and the ratio is told.
  */
 const RATIO_MAX = 8
 
