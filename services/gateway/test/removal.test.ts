@@ -1,4 +1,4 @@
-import { colleagues, type Frame, failOnLeftovers, type Person, startPlatform, until } from '@parley/test-kit'
+import { colleagues, type Frame, failOnLeftovers, Ledger, type Person, startPlatform, until } from '@parley/test-kit'
 import t from 'tap'
 import { group, known } from './expect.ts'
 
@@ -82,6 +82,40 @@ t.test(`of ${RACES} removals while a send is in flight none lets a socket hear w
     t.same(leaksOf(socket.frames, conversation_id), [])
   }
 })
+
+t.test(
+  'who is removed and brought back again and again among messages is told everything of each stay, and no hole',
+  { timeout: 180_000 },
+  async t => {
+    const [ada, ben, cleo] = colleagues('Ada', 'Ben', 'Cleo')
+    const conversation_id = await group(platform, ada, ben, cleo)
+    const sockets = await Promise.all([0, 1].map(gateway => platform.connect(t, ben, { gateway })))
+    const writers = await Promise.all([platform.connect(t, ada), platform.connect(t, cleo, { gateway: 1 })])
+    const write = (content: string) => {
+      for (const writer of writers) for (let m = 0; m < 3; m++) writer.send({ type: 'send_message', conversation_id, content })
+    }
+    for (let n = 0; n < RACES; n++) {
+      write(`${n}`)
+      t.equal((await remove(ada, conversation_id, ben)).status, 204)
+      write(`${n}`)
+      t.equal((await add(ada, conversation_id, ben)).status, 201)
+    }
+    const { body: last } = await say(ada, conversation_id, 'the end')
+    for (const socket of sockets) {
+      const ledger = new Ledger()
+      let taken = 0
+      await until(
+        () => {
+          while (taken < socket.frames.length) ledger.take(socket.frames[taken++]!)
+          return ledger.held(conversation_id) === last.version
+        },
+        { timeoutMs: 30_000, what: 'all is held' }
+      )
+      t.same(ledger.faults, [])
+      t.same(leaksOf(socket.frames, conversation_id), [])
+    }
+  }
+)
 
 t.test('a removal whose event was lost ends the stream with the next that comes, and a lost addition is told with the bus', async t => {
   const [ada, ben, cleo] = colleagues('Ada', 'Ben', 'Cleo')

@@ -86,7 +86,6 @@ export class CatchUp {
     connection.onSlow = () => this.#recoverLater(connection)
     this.#hub.followPerson(connection)
     await this.#bus.flush()
-    const gate = Gate.of(connection)
     const joined = new Map<string, Room>()
     let state: LiveState
     let isBehind: boolean
@@ -95,7 +94,7 @@ export class CatchUp {
       if (!connection.isOpen) break
       const fresh = state.conversations.filter(({ id }) => !joined.has(id))
       for (const { id, version, hidden } of fresh) {
-        gate.hold(id, 0)
+        Gate.of(connection).hold(id, 0)
         joined.set(id, this.#hub.join(connection, id, version, hidden))
       }
       await this.#hub.stand(fresh.map(({ id }) => joined.get(id)!))
@@ -106,6 +105,7 @@ export class CatchUp {
       state,
       open: () => {
         connection.isReady = true
+        const gate = Gate.of(connection)
         for (const { id, version } of state.conversations) {
           const room = joined.get(id)
           if (!room || !connection.rooms.has(room)) continue
@@ -150,11 +150,12 @@ export class CatchUp {
       // It went while this waited: nobody would take it out of the conversation again.
       if (!connection.isOpen) return
       const { conversation_id: id, version } = event
-      const gate = Gate.of(connection)
       const before = this.#hub.roomOf(connection, id)
-      if (before && gate.toldOf(before) >= version) return gate.openIfIdle()
+      if (before && (connection.gate?.toldOf(before) ?? before.told) >= version) return
       // They had gone before they came back, and the stream is yet to say so: what was said in between is not theirs.
       if (before) this.#hub.part(connection, before, version - 1)
+      // Only now: a gate that has nothing more to hold after that is not the connection's any more.
+      const gate = Gate.of(connection)
       gate.hold(id, version)
       const room = this.#hub.join(connection, id, version, hidden)
       await this.#untilDone(connection, () => this.#hub.stand([room]))
