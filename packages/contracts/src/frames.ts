@@ -111,7 +111,12 @@ fromServer('conversation_updated', 'What everyone sees of a conversation changed
 fromServer('conversation_added', 'You are in a conversation now.', ConversationAdded)
 fromServer('conversation_removed', 'You are no longer in a conversation: nothing more of it follows.', ConversationRemoved)
 fromServer('sync', 'What was missed between two versions.', Type.Composite([Type.Object({ type: Type.Literal('sync') }), Changes]))
-server('resumed', 'All that a resume asked for has been sent.', { id: FrameId, complete: Type.Boolean() })
+server('resumed', 'All that a resume asked for has been sent.', {
+  id: FrameId,
+  complete: Type.Boolean(),
+  removed: Type.Optional(Type.Array(Id, { description: 'Not yours any more: forget what you hold of them.' })),
+  reset: Type.Optional(Type.Array(Id, { description: 'Your cursor is newer than the conversation: read it anew.' }))
+})
 fromServer('message_read', "Someone's read position moved.", MessageRead)
 fromServer('unread', 'Your unread count, from another of your devices.', Unread)
 server('token_expiring', 'The token ends in a minute: send `auth` with a new one.', { expires_at: Time })

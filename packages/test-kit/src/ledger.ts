@@ -64,8 +64,14 @@ export class Ledger {
     if (!this.#isReady) return this.#fault(`${frame.type} came before ready`)
     if (frame.type === 'conversation_added') this.#added(frame)
     else if (frame.type === 'conversation_removed') this.#entries.delete(frame.conversation_id)
+    else if (frame.type === 'resumed') for (const id of [...(frame.removed ?? []), ...(frame.reset ?? [])]) this.#forget(id)
     else if (frame.type === 'sync') this.#sync(frame)
     else if (CHANGES.has(frame.type)) this.#change(frame)
+  }
+
+  /** What was held of a conversation is worth nothing; one that this connection has named meanwhile goes on from there. */
+  #forget(id: string): void {
+    if (this.#entries.get(id)?.live === undefined) this.#entries.delete(id)
   }
 
   #ready({ conversations }: Frame): void {
@@ -81,6 +87,8 @@ export class Ledger {
 
   /** A large conversation is told by its version alone. */
   #added({ conversation_id: id, version: told, conversation }: Frame): void {
+    // What was held of an earlier stay is not brought up to date any more.
+    if (this.#entries.get(id)?.live === undefined) this.#entries.delete(id)
     const entry = this.#entry(id)
     const version = conversation?.version ?? told
     for (const participant of conversation?.participants ?? []) seat(entry, version, participant)

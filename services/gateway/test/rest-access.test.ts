@@ -21,6 +21,8 @@ const BODIES: Record<string, unknown> = {
   'POST /conversations': { type: 'group', participant_ids: [] },
   'POST /conversations/dm/{user_id}': undefined,
   'POST /conversations/{conversation_id}/messages': { content: 'x' },
+  'POST /conversations/{conversation_id}/participants': { user_id: ben.id },
+  'PATCH /conversations/{conversation_id}/participants/{user_id}': { role: 'member' },
   'POST /messages': { recipient_id: ben.id, content: 'x' },
   'PATCH /messages/{message_id}': { content: 'x' },
   'PATCH /conversations/{conversation_id}/read': {},

@@ -184,9 +184,10 @@ t.test('a resume brings what was missed, in pages, and says what must be read an
   )
 
   const ahead = await socket.ask({ type: 'resume', cursors: { [quiet]: 99, [long]: 622 } })
-  t.match(ahead, { type: 'resumed', complete: false }, 'a version that is not there yet')
-  const foreign = await socket.ask({ type: 'resume', cursors: { [randomUUID()]: 0 } })
-  t.match(foreign, { type: 'resumed', complete: false }, 'a conversation that is not mine')
+  t.match(ahead, { type: 'resumed', complete: false, reset: [quiet] }, 'a version that is not there yet')
+  const nowhere = randomUUID()
+  const foreign = await socket.ask({ type: 'resume', cursors: { [nowhere]: 0 } })
+  t.match(foreign, { type: 'resumed', complete: false, removed: [nowhere] }, 'a conversation that is not mine')
   await writer.ask({ type: 'send_message', conversation_id: quiet, content: 'live' })
   t.match(await socket.next(f => f.type === 'new_message' && f.conversation_id === quiet), { version: 2 }, 'and the socket goes on')
 })

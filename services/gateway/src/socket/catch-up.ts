@@ -31,6 +31,20 @@ const TOLD_WHOLE_MAX = 20
 type Added = Static<typeof ConversationAdded>
 type Removed = Static<typeof ConversationRemoved>
 
+/** What bringing a connection in step came to: conversations that are not its person's any more, or must be read anew. */
+interface Brought {
+  isDone: boolean
+  removed: string[]
+  reset: string[]
+}
+
+/** What a client is told when its resume has come to its end. */
+export interface Resumed {
+  complete: boolean
+  removed?: string[]
+  reset?: string[]
+}
+
 /**
  * Puts connections in step with the store: when they come in, resume, read on after having been slow, come into a
  * conversation, or were cut off from the bus together with us. Meanwhile their gate holds what is live. What concerns one
@@ -124,10 +138,9 @@ export class CatchUp {
   /**
    * Sends what changed since the versions that a client holds, before any newer live frame of those conversations.
    *
-   * @returns whether all of it was sent
    * @throws AppError unavailable where the store is away, or too many come back at once
    */
-  resume(connection: Connection, cursors: Record<string, number>): Promise<boolean> {
+  resume(connection: Connection, cursors: Record<string, number>): Promise<Resumed> {
     return this.#inTurn(connection, async () => {
       const held = new Map(Object.entries(cursors).map(([id, version]) => [id.toLowerCase(), version]))
       const gate = Gate.of(connection)
@@ -135,7 +148,12 @@ export class CatchUp {
       for (const room of rooms) gate.hold(room.id, gate.toldOf(room))
       const reached = new Map<string, number>()
       try {
-        return (await this.#bring(connection, held, reached)) === 'all'
+        const { isDone, removed, reset } = await this.#bring(connection, held, reached)
+        return {
+          complete: isDone && removed.length + reset.length === 0,
+          ...(removed.length > 0 && { removed }),
+          ...(reset.length > 0 && { reset })
+        }
       } finally {
         for (const room of rooms) gate.release(room, reached.get(room.id))
         gate.openIfIdle()
@@ -208,18 +226,18 @@ export class CatchUp {
   async #repay(connection: Connection, gate: Gate, owed: ReadonlyMap<string, number>): Promise<boolean> {
     if (owed.size === 0) return true
     const reached = new Map<string, number>()
-    const done = await this.#bring(connection, new Map(owed), reached, SLOW_PATIENCE_MS).catch(err => {
+    const { isDone, reset } = await this.#bring(connection, new Map(owed), reached, SLOW_PATIENCE_MS).catch((err): Brought => {
       this.#log.warn({ err, connection_id: connection.id }, 'a slow reader was not put in step yet')
-      return 'more'
+      return { isDone: false, removed: [], reset: [] }
     })
     // The database is older than what we have told: the client reads everything anew.
-    if (done === 'reset') connection.close('restart')
+    if (reset.length > 0) connection.close('restart')
     for (const [id, since] of owed) {
       const room = this.#hub.roomOf(connection, id)
-      if (room && done === 'more') gate.owe(room, reached.get(id) ?? since)
+      if (room && !isDone) gate.owe(room, reached.get(id) ?? since)
       else if (room) gate.release(room, reached.get(id))
     }
-    return done !== 'more'
+    return isDone
   }
 
   /** @returns false where it has to be tried again */
@@ -242,15 +260,10 @@ export class CatchUp {
    * @param held what the client has; and then what it has been brought
    * @param reached the versions that it was brought to
    */
-  async #bring(
-    connection: Connection,
-    held: Map<string, number>,
-    reached: Map<string, number>,
-    patienceMs?: number
-  ): Promise<'all' | 'removed' | 'reset' | 'more'> {
+  async #bring(connection: Connection, held: Map<string, number>, reached: Map<string, number>, patienceMs?: number): Promise<Brought> {
     const { id: user_id, org_id, role } = connection.identity!.profile
-    let isReset = false
-    let isRemoved = false
+    const removed: string[] = []
+    const reset: string[] = []
     for (let rounds = 0; rounds < ROUNDS_MAX; rounds++) {
       const followed = new Map(connection.rooms)
       const question = { actor: { user_id, org_id, role }, cursors: Object.fromEntries(held), added: false }
@@ -260,7 +273,6 @@ export class CatchUp {
       for (const changes of answer.conversations) {
         if (left.has(changes.conversation_id)) {
           held.delete(changes.conversation_id)
-          isRemoved = true
           continue
         }
         connection.send({ type: 'sync', ...changes })
@@ -275,14 +287,15 @@ export class CatchUp {
           this.#hub.part(connection, room, Math.max(cameAt, held.get(id)!))
         }
         held.delete(id)
-        isRemoved = true
+        if (!this.#hub.roomOf(connection, id)) removed.push(id)
       }
-      for (const id of answer.reset) isReset = held.delete(id)
+      for (const id of answer.reset) held.delete(id)
+      reset.push(...answer.reset)
       await connection.drained()
-      if (!connection.isOpen) return 'more'
-      if (!answer.has_more) return isReset ? 'reset' : isRemoved ? 'removed' : 'all'
+      if (!connection.isOpen) break
+      if (!answer.has_more) return { isDone: true, removed, reset }
     }
-    return 'more'
+    return { isDone: false, removed, reset }
   }
 
   /** The bus was away: brings people into conversations that came meanwhile, and out of those that went. */

@@ -86,8 +86,8 @@ export function createCommands({ bus, hub, sends }: { bus: Bus; hub: Hub; sends:
       return { conversation_id }
     }),
     command(ResumeFrame, async (connection, { id, cursors }) => {
-      const complete = await hub.catchUp.resume(connection, cursors)
-      connection.send({ type: 'resumed', ...(id !== undefined && { id }), complete })
+      const resumed = await hub.catchUp.resume(connection, cursors)
+      connection.send({ type: 'resumed', ...(id !== undefined && { id }), ...resumed })
       return undefined
     })
   ]
