@@ -80,6 +80,11 @@ export class Model {
     return this.messages.filter(({ seq }) => periods.some(({ from, until }) => from <= seq && seq <= until))
   }
 
+  /** The first place of the stay that a person is in. A device forgets an earlier one when it is told of its end. */
+  stayFrom(person: string): number {
+    return this.members.get(person)!.periods.at(-1)!.from
+  }
+
   /** What others said past one's position, less what was deleted. */
   unread(person: string): number {
     const { read } = this.members.get(person)!
