@@ -1,4 +1,4 @@
-import { Lifetime } from './lifetime.ts'
+import { Lifetime } from '@parley/test-kit'
 import { Generator } from './load/generator.ts'
 import { type ConversationOf, type Ran, TARGETS, type Target } from './load/protocol.ts'
 import type { Pinning } from './pinning.ts'

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { Lifetime } from '@parley/test-kit'
 import { type Bench, type ByTarget, byTarget, inTurn, percent, type Result, type Row, without } from '../bench.ts'
 import { residentKb } from '../cpu.ts'
-import { Lifetime } from '../lifetime.ts'
 import { Generator } from '../load/generator.ts'
 import { CONNECTS_IN_FLIGHT, type ConversationOf, type Opened, TARGETS, type Target } from '../load/protocol.ts'
 import { makeConversations } from '../people.ts'

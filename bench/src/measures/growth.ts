@@ -1,7 +1,7 @@
 import { GetChanges, GetMe, ListConversations, ListMessages } from '@parley/contracts'
+import { Lifetime } from '@parley/test-kit'
 import type { Bench, GrowthRow, Result } from '../bench.ts'
 import { actorAt, conversationId, growHistory, LARGEST, makeHistory, NEVER_READ, PEOPLE, readerAt } from '../history.ts'
-import { Lifetime } from '../lifetime.ts'
 import { Histogram } from '../load/histogram.ts'
 import { ask } from '../people.ts'
 import type { Apart } from '../servers.ts'

@@ -1,5 +1,5 @@
+import { Lifetime } from '@parley/test-kit'
 import { type Bench, byTarget, count, cpuRowsOf, type Result, rowOf, sharesOf } from '../bench.ts'
-import { Lifetime } from '../lifetime.ts'
 import { Generator } from '../load/generator.ts'
 import type { Ran } from '../load/protocol.ts'
 import { makeConversations } from '../people.ts'

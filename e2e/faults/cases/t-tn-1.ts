@@ -1,5 +1,5 @@
+import { Lifetime } from '@parley/test-kit'
 import { probeTenancy } from '../../tenancy/probe.ts'
-import { Lifetime } from '../lifetime.ts'
 import type { FaultCase } from '../trial.ts'
 
 const SHOWN = 300

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
+import { Lifetime } from '@parley/test-kit'
 import type { Check, Violation } from '../checker/violation.ts'
-import { Lifetime } from '../lifetime.ts'
 import type { ControlResult } from '../report.ts'
 import { fetchBeforeSubscribe, noGapCheck, noOutbox, retryWithoutId, sessionTenant, unboundedBuffer, unsafeCommit } from './system.ts'
 

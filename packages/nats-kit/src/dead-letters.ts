@@ -1,18 +1,5 @@
+import type { DeadLetter } from '@parley/contracts'
 import type { ChangeEvent } from './incoming.ts'
-
-/** An event that could not be applied, with all that is needed to look into it and to try it again. */
-export interface DeadLetter {
-  readonly key: string
-  readonly reason: string
-  readonly error: string
-  readonly subject: string
-  readonly stream: string
-  readonly stream_seq: number
-  readonly published_at: string
-  readonly first_failed_at: string
-  readonly deliveries: number
-  readonly payload: Uint8Array
-}
 
 /**
  * What a consumer has applied and what it could not, kept where its effects are: the `Inbox` of pg-kit is one.

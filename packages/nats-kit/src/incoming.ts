@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
+import type { DeadLetter } from '@parley/contracts'
 import { AppError, ChangeLog, check, type PayloadOf, parseJson } from '@parley/contracts'
 import type { Msg } from 'nats'
-import type { DeadLetter } from './dead-letters.ts'
 
 /** One line of the log of changes, checked. */
 export interface ChangeEvent {

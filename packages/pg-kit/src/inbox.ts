@@ -1,6 +1,7 @@
+import type { DeadLetter } from '@parley/contracts'
 import { type Kysely, sql } from 'kysely'
 import type { Database } from './database.ts'
-import { buryLetter, claimReplay, countLetters, type DeadLetter, finishReplay, type Letter } from './dead-letters.ts'
+import { buryLetter, claimReplay, countLetters, finishReplay, type Letter } from './dead-letters.ts'
 
 /** A change of a conversation, known by its version whoever published it, how often and in what company. */
 export interface Versioned {

@@ -24,7 +24,11 @@ const say = (text: string) => process.stdout.write(`${text}\n`)
 
 function readArgs(): { since?: string | undefined; conversation_id?: string | undefined; after?: string | undefined; rate: number } {
   const option = { type: 'string' } as const
-  const { values } = parseArgs({ options: { since: option, conversation: option, after: option, rate: option } })
+  const { values } = parseArgs({ options: { since: option, conversation: option, after: option, rate: option, help: { type: 'boolean' } } })
+  if (values.help) {
+    process.stdout.write(USAGE)
+    process.exit(0)
+  }
   const { since, conversation, after, rate = '2000' } = values
   // A date without a zone would be of the zone of whoever runs it.
   if (since !== undefined && (!/(Z|[+-]\d\d:\d\d)$/.test(since) || Number.isNaN(Date.parse(since))))

@@ -1,4 +1,4 @@
-import type { Scope } from '@parley/test-kit'
+import type { Scope } from './scope.ts'
 
 /** Closes what was opened, the last first, whatever ends the run. May be called while things are still being opened. */
 export class Lifetime implements Scope {
@@ -22,5 +22,6 @@ export class Lifetime implements Scope {
         process.stderr.write(`while stopping: ${(error as Error).message}\n`)
       }
     }
+    this.#ending = undefined
   }
 }
