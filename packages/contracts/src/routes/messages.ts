@@ -1,0 +1,144 @@
+import { Type } from '@sinclair/typebox'
+import { defineRoute } from '../define.ts'
+import { Id, strict } from '../fields.ts'
+import {
+  Deleted,
+  EditBody,
+  GetUnread,
+  ListMessagesQuery,
+  ListReceipts,
+  ListRevisions,
+  MessageBody,
+  MessagePage,
+  MyMessage,
+  ReadBody,
+  ReadReply
+} from '../messages.ts'
+import { NO_ACCESS, OfConversation, OfMessage, PathId } from './params.ts'
+
+const NO_MESSAGE = ['message_not_found', 'not_a_participant'] as const
+const SEND_ERRORS = [
+  ...NO_ACCESS,
+  'content_empty',
+  'content_too_long',
+  'conversation_locked',
+  'conversation_archived',
+  'invalid_reply',
+  'idempotency_mismatch'
+] as const
+
+/** Messages and how far they were read. */
+export const messagesRoutes = {
+  listMessages: defineRoute({
+    method: 'GET',
+    path: '/conversations/{conversation_id}/messages',
+    tag: 'messages',
+    summary: 'Read a stretch of the history, oldest first; by cursor or by page.',
+    params: OfConversation,
+    query: ListMessagesQuery,
+    replies: { 200: MessagePage },
+    errors: [...NO_ACCESS, 'invalid_cursor']
+  }),
+  sendMessage: defineRoute({
+    method: 'POST',
+    path: '/conversations/{conversation_id}/messages',
+    tag: 'messages',
+    summary: 'Send a message. 201 once it is durable; 200 with `duplicate` for a client_message_id that was sent before.',
+    params: OfConversation,
+    body: MessageBody,
+    replies: { 201: MyMessage, 200: MyMessage },
+    errors: SEND_ERRORS
+  }),
+  sendToPerson: defineRoute({
+    method: 'POST',
+    path: '/messages',
+    tag: 'messages',
+    summary: 'Send a message to a person; the direct conversation is made where there is none.',
+    body: Type.Object({ recipient_id: Id, ...MessageBody.properties }, strict),
+    replies: { 201: MyMessage, 200: MyMessage },
+    errors: [...SEND_ERRORS, 'user_not_found', 'self_conversation']
+  }),
+  getMessage: defineRoute({
+    method: 'GET',
+    path: '/messages/{message_id}',
+    tag: 'messages',
+    summary: 'Read one message.',
+    params: OfMessage,
+    replies: { 200: MyMessage },
+    errors: NO_MESSAGE
+  }),
+  editMessage: defineRoute({
+    method: 'PATCH',
+    path: '/messages/{message_id}',
+    tag: 'messages',
+    summary: 'Edit my message.',
+    params: OfMessage,
+    body: EditBody,
+    replies: { 200: MyMessage },
+    errors: [...NO_MESSAGE, 'not_the_sender', 'message_deleted', 'content_empty', 'content_too_long']
+  }),
+  deleteMessage: defineRoute({
+    method: 'DELETE',
+    path: '/messages/{message_id}',
+    tag: 'messages',
+    summary: 'Delete my message; its place stays.',
+    params: OfMessage,
+    replies: { 200: Deleted },
+    errors: [...NO_MESSAGE, 'not_the_sender']
+  }),
+  deleteMessageIn: defineRoute({
+    method: 'DELETE',
+    path: '/conversations/{conversation_id}/messages/{message_id}',
+    tag: 'messages',
+    summary: 'Delete my message; its place stays.',
+    params: Type.Object({ conversation_id: PathId, message_id: PathId }),
+    replies: { 200: Deleted },
+    errors: [...NO_MESSAGE, 'not_the_sender']
+  }),
+  history: defineRoute({
+    method: 'GET',
+    path: '/messages/{message_id}/history',
+    tag: 'messages',
+    summary: 'Read the earlier contents of a message.',
+    params: OfMessage,
+    replies: { 200: ListRevisions.reply },
+    errors: NO_MESSAGE
+  }),
+  receipts: defineRoute({
+    method: 'GET',
+    path: '/messages/{message_id}/receipts',
+    tag: 'messages',
+    summary: 'Tell who read a message, and when.',
+    params: OfMessage,
+    replies: { 200: ListReceipts.reply },
+    errors: NO_MESSAGE
+  }),
+  markRead: defineRoute({
+    method: 'PATCH',
+    path: '/conversations/{conversation_id}/read',
+    tag: 'messages',
+    summary: 'Move my read position; to the end where nothing is named.',
+    params: OfConversation,
+    body: ReadBody,
+    replies: { 200: ReadReply },
+    errors: [...NO_ACCESS, 'message_not_found']
+  }),
+  markReadByPost: defineRoute({
+    method: 'POST',
+    path: '/conversations/{conversation_id}/read',
+    tag: 'messages',
+    summary: 'Move my read position; to the end where nothing is named.',
+    params: OfConversation,
+    body: ReadBody,
+    replies: { 200: ReadReply },
+    errors: [...NO_ACCESS, 'message_not_found']
+  }),
+  unread: defineRoute({
+    method: 'GET',
+    path: '/unread',
+    tag: 'messages',
+    summary: 'Count what I have not read.',
+    replies: { 200: GetUnread.reply },
+    errors: []
+  })
+}

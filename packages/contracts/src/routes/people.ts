@@ -1,0 +1,61 @@
+import { Type } from '@sinclair/typebox'
+import { defineRoute } from '../define.ts'
+import { Me, NAME_MAX, Settings, User } from '../directory.ts'
+import { Count, strict } from '../fields.ts'
+import { Limits } from '../frames.ts'
+import { OfUser } from './params.ts'
+
+export const Config = Type.Object(
+  {
+    limits: Limits,
+    heartbeat_interval_ms: Count,
+    reconnect_max_jitter_ms: Count,
+    features: Type.Record(Type.String(), Type.Boolean()),
+    demo: Type.Boolean()
+  },
+  { $id: 'Config' }
+)
+
+/** Who I am, who else is here, and what this server offers. */
+export const peopleRoutes = {
+  config: defineRoute({
+    method: 'GET',
+    path: '/config',
+    tag: 'people',
+    summary: 'Read the limits and features of this server.',
+    public: true,
+    replies: { 200: Config },
+    errors: []
+  }),
+  me: defineRoute({ method: 'GET', path: '/me', tag: 'people', summary: 'Read who I am.', replies: { 200: Me }, errors: [] }),
+  updateMe: defineRoute({
+    method: 'PATCH',
+    path: '/me',
+    tag: 'people',
+    summary: 'Keep my settings.',
+    body: Type.Object({ settings: Settings }, strict),
+    replies: { 200: Me },
+    errors: []
+  }),
+  listUsers: defineRoute({
+    method: 'GET',
+    path: '/users',
+    tag: 'people',
+    summary: 'List people of my organization.',
+    query: Type.Object(
+      { q: Type.Optional(Type.String({ maxLength: NAME_MAX })), limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })) },
+      strict
+    ),
+    replies: { 200: Type.Object({ users: Type.Array(User) }) },
+    errors: []
+  }),
+  getUser: defineRoute({
+    method: 'GET',
+    path: '/users/{user_id}',
+    tag: 'people',
+    summary: 'Read one person.',
+    params: OfUser,
+    replies: { 200: User },
+    errors: ['user_not_found']
+  })
+}
