@@ -86,6 +86,16 @@ export interface Tables {
     edited_by: string
   }
   read_markers: { conversation_id: string; user_id: string; seq: number; org_id: string; read_at: string }
+  projects: {
+    org_id: string
+    id: string
+    name: string | null
+    description: string | null
+    created_at: Generated<string>
+    updated_at: Generated<string>
+  }
+  project_members: { org_id: string; project_id: string; user_id: string; joined_at: Generated<string> }
+  blocks: { org_id: string; blocker_id: string; blocked_id: string; created_at: Generated<string> }
   outbox_batches: {
     id: string
     created_at: string

@@ -22,6 +22,14 @@ for (const [who, other, later] of [
   await edit(who, message, 'secret still')
   await ask(MarkRead, other, { conversation_id: id })
   await ask(AddParticipant, who, { conversation_id: id, user_id: later.id })
+  const project_id = randomUUID()
+  await database.query('insert into messaging.projects (org_id, id) values ($1, $2)', [who.org_id, project_id])
+  await database.query('insert into messaging.project_members (org_id, project_id, user_id) values ($1, $2, $3)', [
+    who.org_id,
+    project_id,
+    who.id
+  ])
+  await database.query('insert into messaging.blocks (org_id, blocker_id, blocked_id) values ($1, $2, $3)', [who.org_id, who.id, other.id])
 }
 await until(async () => (await database.query('select 1 from messaging.outbox_batches')).length === 0)
 await database.query(
@@ -35,6 +43,8 @@ const tables = (
   )
 ).filter(({ name }) => !['migrations', 'migration_lock'].includes(name))
 const NO_PRIVILEGE = '42501'
+/** What keeps no history, so that whoever answers people may remove it. */
+const REMOVABLE = ['blocks', 'project_members']
 
 const app = new Database<Tables>({
   url: database.url,
@@ -85,11 +95,14 @@ t.test('a query without WHERE returns nothing of another organization, of any ta
   }
   t.same([...seen].sort(), [
     'absences',
+    'blocks',
     'conversations',
     'message_revisions',
     'messages',
     'organizations',
     'participants',
+    'project_members',
+    'projects',
     'read_markers',
     'users'
   ])
@@ -107,7 +120,8 @@ t.test('rows of another organization cannot be changed or removed', async t => {
     "update messages set content = 'owned', updated_at = now()",
     'update conversations set version = 99',
     'update participants set last_read_seq = 99',
-    `update users set settings = '{"owned": true}'`
+    `update users set settings = '{"owned": true}'`,
+    "update projects set name = 'owned'"
   ]) {
     await as(ada, async db => {
       const { numAffectedRows } = await sql.raw(text).execute(db)
@@ -119,7 +133,19 @@ t.test('rows of another organization cannot be changed or removed', async t => {
     }).catch(error => t.match(error, { message: 'not kept' }))
   }
   t.same(await database.query('select * from messaging.messages order by id'), before)
-  for (const { name } of tables) await t.rejects(run(ada, `delete from ${name}`), { code: NO_PRIVILEGE }, name)
+  for (const { name } of tables) {
+    if (!REMOVABLE.includes(name)) await t.rejects(run(ada, `delete from ${name}`), { code: NO_PRIVILEGE }, name)
+  }
+  for (const name of REMOVABLE) {
+    const theirs = () => database.query(`select * from messaging.${name} where org_id = $1`, [mallory.org_id])
+    const kept = await theirs()
+    t.ok(kept.length > 0, name)
+    await as(ada, async db => {
+      const { numAffectedRows } = await sql.raw(`delete from ${name}`).execute(db)
+      t.equal(Number(numAffectedRows), 1, `${name}: those of one's own alone`)
+    })
+    t.same(await theirs(), kept, name)
+  }
 })
 
 t.test('rows cannot be made in the name of another organization', async t => {
@@ -132,6 +158,9 @@ t.test('rows cannot be made in the name of another organization', async t => {
     message_revisions: `values (${id}, '${theirs!.id}', ${org}, 9, 'x', now(), '${ada.id}')`,
     absences: `values ('${theirs!.id}', '${ada.id}', 1, 9, ${org})`,
     read_markers: `values ('${theirs!.id}', '${ada.id}', 9, ${org}, now())`,
+    blocks: `values (${org}, '${mallory.id}', '${mate.id}')`,
+    projects: `values (${org}, ${id})`,
+    project_members: `values (${org}, ${id}, '${mallory.id}')`,
     organizations: `(id, name) values (${id}, 'mine')`,
     users: `(org_id, id, username, display_name) values (${org}, ${id}, 'x', 'x')`,
     messages: `(conversation_id, seq, id, version, org_id, sender_id, content, created_at, updated_at)

@@ -5,7 +5,8 @@ import { type Kysely, type Migration, sql } from '@parley/pg-kit'
 export const migrations: Record<string, Migration> = {
   '001-messaging': fromFile('001-messaging.sql'),
   '002-membership': fromFile('002-membership.sql'),
-  '003-send-one': fromFile('003-send-one.sql')
+  '003-send-one': fromFile('003-send-one.sql'),
+  '006-directory': fromFile('006-directory.sql')
 }
 
 function fromFile(name: string): Migration {
