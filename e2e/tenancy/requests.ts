@@ -36,6 +36,9 @@ export const REQUEST_PROBES: Record<string, RequestProbe> = {
     wanted: 'user_not_found'
   },
   'conversations.direct': { fields: ({ ids }) => ({ user_id: ids.user_id }), wanted: 'user_not_found' },
+  'conversations.change': { fields: stage => ({ ...conversation(stage), title: 'x' }), wanted: 'conversation_not_found' },
+  'conversations.change_mine': { fields: stage => ({ ...conversation(stage), pinned: true }), wanted: 'conversation_not_found' },
+  'projects.conversations': { fields: ({ ids }) => ({ project_id: ids.project_id, query: {} }), wanted: 'project_not_found' },
   'participants.list': { fields: stage => ({ ...conversation(stage), query: {} }), wanted: 'conversation_not_found' },
   'participants.add': { fields: member, wanted: 'conversation_not_found' },
   'participants.change': { fields: stage => ({ ...member(stage), role: 'admin' }), wanted: 'conversation_not_found' },

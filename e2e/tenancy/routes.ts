@@ -24,6 +24,7 @@ interface RouteProbe {
 const NOT_SENDER = [403, 'not_the_sender'] as const
 const FORBIDDEN = [403, 'forbidden'] as const
 const NO_USER = [404, 'user_not_found'] as const
+const NO_PROJECT = [404, 'project_not_found'] as const
 const NO_DEMO = [404, 'not_found'] as const
 const INVALID_CURSOR = [400, 'invalid_cursor'] as const
 const sent = (ids: object) => ({ content: 'x', ...ids })
@@ -37,16 +38,25 @@ export const ROUTE_PROBES: Record<string, RouteProbe> = {
   'GET /users/{user_id}': { participant: 200 },
   'GET /conversations': {
     participant: 200,
-    // There are no projects yet, so nothing is of one.
-    named: { 'query.project_id': { query: id => `?project_id=${id}`, of: 'conversation_id', outcome: 200 } }
+    // Of those that are mine: a project that is not mine has none of them.
+    named: { 'query.project_id': { query: id => `?project_id=${id}`, of: 'project_id', outcome: 200 } }
   },
   'POST /conversations': {
     body: (_, { spare }) => ({ type: 'group', participant_ids: [spare.id] }),
     participant: 201,
-    named: { 'body.participant_ids': { body: id => ({ type: 'group', participant_ids: [id] }), of: 'user_id', outcome: NO_USER } }
+    named: {
+      'body.participant_ids': { body: id => ({ type: 'group', participant_ids: [id] }), of: 'user_id', outcome: NO_USER },
+      'body.project_id': { body: project_id => ({ type: 'project', project_id }), of: 'project_id', outcome: NO_PROJECT }
+    }
   },
   'POST /conversations/dm/{user_id}': { participant: 201, user: 'spare' },
   'GET /conversations/{conversation_id}': { participant: 200 },
+  'PATCH /conversations/{conversation_id}': { body: () => ({}), participant: FORBIDDEN, owner: 200 },
+  'PATCH /conversations/{conversation_id}/membership': { body: () => ({}), participant: 200 },
+  'GET /projects/{project_id}/conversations': {
+    participant: 200,
+    named: { 'query.project_id': { query: id => `?project_id=${id}`, of: 'project_id', outcome: 200 } }
+  },
   'GET /conversations/{conversation_id}/participants': { participant: 200 },
   'POST /conversations/{conversation_id}/participants': {
     body: ({ user_id }) => ({ user_id }),
@@ -135,12 +145,13 @@ export const ROUTE_PROBES: Record<string, RouteProbe> = {
 const nameOf = ({ method, path }: RouteContract): string => `${method} ${path}`
 const pathIds = ({ path }: RouteContract): (keyof Ids)[] => [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name as keyof Ids)
 /** Whether it concerns a conversation, so that those who are not in it are refused. */
-const isScoped = (route: RouteContract): boolean => pathIds(route).some(name => name !== 'user_id')
+const isScoped = (route: RouteContract): boolean => pathIds(route).some(name => name === 'conversation_id' || name === 'message_id')
 /** What an id that is not there is called, by the ids of the path. */
 const missing = (route: RouteContract): Outcome => {
   const ids = pathIds(route)
   if (ids.includes('message_id')) return [404, 'message_not_found']
-  return [404, ids.includes('conversation_id') ? 'conversation_not_found' : 'user_not_found']
+  if (ids.includes('conversation_id')) return [404, 'conversation_not_found']
+  return ids.includes('project_id') ? NO_PROJECT : NO_USER
 }
 
 interface Schema {

@@ -14,6 +14,7 @@ export interface Ids {
   conversation_id: string
   message_id: string
   user_id: string
+  project_id: string
 }
 
 /**
@@ -60,7 +61,7 @@ export interface Stage {
   searchMarks(): void
 }
 
-const TABLES = ['organizations', 'users', 'conversations', 'participants', 'messages', 'message_revisions'] as const
+const TABLES = ['organizations', 'users', 'conversations', 'participants', 'messages', 'message_revisions', 'projects'] as const
 
 /** Sets up two organizations that know nothing of each other. */
 export async function setStage(doors: Doors): Promise<Stage> {
@@ -95,10 +96,20 @@ export async function setStage(doors: Doors): Promise<Stage> {
   const message_id = await say(owner, conversation_id, `${conversationMark} ${orgMark}`)
   await good(clientOf(owner).patch(`/messages/${message_id}`, { content: `${conversationMark} ${orgMark} edited` }))
   await good(clientOf(owner).delete(`/conversations/${conversation_id}/participants/${removed.id}`))
+  const projectOf = async (org: string, name: string): Promise<string> => {
+    const id = randomUUID()
+    await doors.query('insert into messaging.projects (org_id, id, name) values ($1, $2, $3)', [org, id, name])
+    return id
+  }
   const own = {} as Stage['own']
   for (const name of FOREIGN) {
     const conversation = await talk(people[name], [foreignMate], 'Elsewhere')
-    own[name] = { conversation_id: conversation, message_id: await say(people[name], conversation, 'Elsewhere'), user_id: foreignMate.id }
+    own[name] = {
+      conversation_id: conversation,
+      message_id: await say(people[name], conversation, 'Elsewhere'),
+      user_id: foreignMate.id,
+      project_id: await projectOf(foreign_id, 'Elsewhere')
+    }
   }
 
   const heard: (Heard & { isForeign: boolean })[] = []
@@ -106,7 +117,7 @@ export async function setStage(doors: Doors): Promise<Stage> {
     doors,
     people,
     spare,
-    ids: { conversation_id, message_id, user_id: participant.id },
+    ids: { conversation_id, message_id, user_id: participant.id, project_id: await projectOf(org_id, `${conversationMark} ${orgMark}`) },
     own,
     orgMark,
     conversationMark,
@@ -135,7 +146,16 @@ export async function setStage(doors: Doors): Promise<Stage> {
       return parts.join('\n')
     },
     async forget() {
-      for (const table of ['message_revisions', 'absences', 'messages', 'participants', 'conversations', 'users', 'organizations']) {
+      for (const table of [
+        'message_revisions',
+        'absences',
+        'messages',
+        'participants',
+        'conversations',
+        'projects',
+        'users',
+        'organizations'
+      ]) {
         await doors.query(`delete from messaging.${table} where ${table === 'organizations' ? 'id' : 'org_id'} = any($1)`, [
           [org_id, foreign_id]
         ])

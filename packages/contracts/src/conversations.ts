@@ -7,10 +7,13 @@ import { Message, Metadata, MyMessage, Pagination } from './messages.ts'
 export const PARTICIPANTS_MAX = 1_000
 export const TITLE_MAX = 255
 const DESCRIPTION_MAX = 2_000
+export const DRAFT_MAX = 5_000
 
 export const ConversationType = OneOf('direct', 'group', 'project', 'support', 'announcement')
 export const ConversationStatus = OneOf('active', 'archived', 'locked')
 export const ParticipantRole = OneOf('owner', 'admin', 'member', 'guest')
+/** Whether whoever comes in sees what was said before, or only what is said from then on. */
+export const History = OneOf('all', 'joined')
 
 export const Participant = Type.Object(
   {
@@ -43,6 +46,7 @@ export const SharedConversation = Type.Object(
     created_at: Time,
     updated_at: Time,
     metadata: Metadata,
+    history: History,
     participant_count: Count,
     last_message_at: Nullable(Time),
     last_seq: Count,
@@ -52,14 +56,32 @@ export const SharedConversation = Type.Object(
 )
 export type SharedConversation = Static<typeof SharedConversation>
 
+/** What a person may do in a conversation as it is now; a client shows what stands here, and nothing else. */
+export const Capability = OneOf(
+  'send',
+  'react',
+  'pin',
+  'mention_all',
+  'add_participants',
+  'remove_participants',
+  'change_roles',
+  'edit_conversation',
+  'leave'
+)
+export type Capability = Static<typeof Capability>
+
+export const NotificationLevel = OneOf('all', 'mentions', 'none')
+
 export const Mine = Type.Object(
   {
     role: ParticipantRole,
-    archived: Type.Boolean(),
-    notifications: OneOf('all', 'mentions', 'none'),
+    archived: Type.Boolean({ description: 'Put away by me; a new message brings it back unless I muted it.' }),
+    pinned: Type.Boolean({ description: 'Held at the top of my list.' }),
+    notifications: NotificationLevel,
     muted_until: Nullable(Time),
     last_read_seq: Count,
-    draft: Nullable(Type.String())
+    draft: Nullable(Type.String({ maxLength: 2 * DRAFT_MAX })),
+    capabilities: Type.Array(Capability)
   },
   { $id: 'Mine' }
 )
@@ -116,14 +138,15 @@ export const GetConversation = defineRequest('conversations.get', {
   errors: ['conversation_not_found', 'not_a_participant']
 })
 
-/** Groups here; the other types come with the features that need them. */
 export const CreateConversationBody = Type.Object(
   {
-    type: OneOf('direct', 'group'),
+    type: ConversationType,
     title: Type.Optional(Type.String({ maxLength: TITLE_MAX })),
     description: Type.Optional(Type.String({ maxLength: DESCRIPTION_MAX })),
-    participant_ids: Type.Array(Id, { maxItems: PARTICIPANTS_MAX }),
-    metadata: Type.Optional(Metadata)
+    participant_ids: Type.Optional(Type.Array(Id, { maxItems: PARTICIPANTS_MAX })),
+    project_id: Type.Optional(Id),
+    metadata: Type.Optional(Metadata),
+    history: Type.Optional(History)
   },
   strict
 )
@@ -132,8 +155,53 @@ export const CreateConversation = defineRequest('conversations.create', {
   summary: 'Create a conversation; the caller is its owner. For a direct one, give the one that stands.',
   request: Type.Object({ actor: Actor, ...CreateConversationBody.properties }),
   reply: Type.Object({ conversation: Conversation, created: Type.Boolean() }),
-  errors: ['user_not_found', 'self_conversation', 'invalid_request'],
+  errors: ['user_not_found', 'project_not_found', 'self_conversation', 'invalid_request', 'forbidden', 'conversation_full'],
   timeoutMs: 5_000
+})
+
+export const ChangeConversationBody = Type.Object(
+  {
+    title: Type.Optional(Nullable(Type.String({ maxLength: TITLE_MAX }))),
+    description: Type.Optional(Nullable(Type.String({ maxLength: DESCRIPTION_MAX }))),
+    status: Type.Optional(ConversationStatus),
+    metadata: Type.Optional(Metadata),
+    history: Type.Optional(History)
+  },
+  strict
+)
+
+/** What is not named stays; a new title or status is told by a message of the system. */
+export const ChangeConversation = defineRequest('conversations.change', {
+  summary: 'Change what everyone sees of a conversation.',
+  request: Type.Object({ actor: Actor, conversation_id: Id, ...ChangeConversationBody.properties }),
+  reply: Conversation,
+  errors: ['conversation_not_found', 'not_a_participant', 'forbidden', 'direct_conversation', 'invalid_request']
+})
+
+export const ChangeMembershipBody = Type.Object(
+  {
+    archived: Type.Optional(Type.Boolean()),
+    pinned: Type.Optional(Type.Boolean()),
+    notifications: Type.Optional(NotificationLevel),
+    muted_until: Type.Optional(Nullable(Time)),
+    draft: Type.Optional(Nullable(Type.String({ maxLength: 4 * DRAFT_MAX, code: 'content_too_long' })))
+  },
+  strict
+)
+
+/** Nobody else sees it; the person's other devices are told. */
+export const ChangeMembership = defineRequest('conversations.change_mine', {
+  summary: 'Change what a conversation is to the caller alone: put away, pinned, muted, half a message.',
+  request: Type.Object({ actor: Actor, conversation_id: Id, ...ChangeMembershipBody.properties }),
+  reply: Mine,
+  errors: ['conversation_not_found', 'not_a_participant', 'content_too_long']
+})
+
+export const ListProjectConversations = defineRequest('projects.conversations', {
+  summary: "List the caller's conversations of a project, newest activity first.",
+  request: Type.Object({ actor: Actor, project_id: Id, query: ListConversationsQuery }),
+  reply: ConversationPage,
+  errors: ['project_not_found']
 })
 
 /** Two callers at once get the same conversation: the pair is unique in the database. */

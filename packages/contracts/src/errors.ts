@@ -23,6 +23,7 @@ export const ERRORS = {
   conversation_locked: { status: 403, title: 'The conversation is locked', retryable: false },
   conversation_archived: { status: 403, title: 'The conversation is archived', retryable: false },
   blocked: { status: 403, title: 'One of the two has blocked the other', retryable: false },
+  read_only: { status: 403, title: 'Only owners and admins write here', retryable: false },
   foreign_origin: { status: 403, title: 'This origin may not open a socket', retryable: false },
   not_found: { status: 404, title: 'Not found', retryable: false },
   conversation_not_found: { status: 404, title: 'No such conversation', retryable: false, ws_code: 4004 },

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { Conversation, Participant, SharedConversation } from './conversations.ts'
+import { Conversation, Mine, Participant, SharedConversation } from './conversations.ts'
 import { defineEvent } from './define.ts'
 import { Count, Id, Time, Version } from './fields.ts'
 import { Message } from './messages.ts'
@@ -50,6 +50,9 @@ export const MessageRead = Type.Object({
 })
 
 export const Unread = Type.Object({ type: Type.Literal('unread'), conversation_id: Id, unread_count: Count, unread_total: Count })
+
+/** Put away, pinned, muted, or half a message written: what a conversation is to me alone. */
+export const MembershipUpdated = Type.Object({ type: Type.Literal('membership_updated'), conversation_id: Id, my: Mine })
 
 const Change = Type.Union([
   NewMessage,
@@ -104,8 +107,8 @@ export const ViewersMoment = defineEvent('eph.viewers.{conversation_id}', {
 /** The header `Parley-Origin` names the connection that caused it, which is not told. */
 export const UserMoment = defineEvent('eph.users.{org_id}.{user_id}', {
   name: 'UserMoment',
-  summary: "Unread counts for the person's other devices, may be lost.",
-  payload: Unread
+  summary: "Unread counts, drafts and the like for the person's other devices, may be lost.",
+  payload: Type.Union([Unread, MembershipUpdated])
 })
 
 export const ORIGIN_HEADER = 'Parley-Origin'

@@ -1,4 +1,4 @@
-import { type TSchema, Type } from '@sinclair/typebox'
+import { type Static, type TSchema, Type } from '@sinclair/typebox'
 
 export const Id = Type.String({ format: 'uuid', maxLength: 36 })
 export const Time = Type.String({ format: 'date-time', maxLength: 40, description: 'RFC 3339, UTC, with milliseconds.' })
@@ -28,3 +28,4 @@ export const strict = { additionalProperties: false } as const
 
 /** Who asks; made by the gateway from a checked token, never taken from a body. */
 export const Actor = Type.Object({ user_id: Id, org_id: Id, role: Type.String({ maxLength: 20 }) })
+export type Actor = Static<typeof Actor>

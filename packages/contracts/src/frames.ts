@@ -5,6 +5,7 @@ import {
   ConversationAdded,
   ConversationRemoved,
   ConversationUpdated,
+  MembershipUpdated,
   MessageDeleted,
   MessageRead,
   MessageUpdated,
@@ -119,6 +120,7 @@ server('resumed', 'All that a resume asked for has been sent.', {
 })
 fromServer('message_read', "Someone's read position moved.", MessageRead)
 fromServer('unread', 'Your unread count, from another of your devices.', Unread)
+fromServer('membership_updated', 'What a conversation is to you alone changed, on any of your devices.', MembershipUpdated)
 server('token_expiring', 'The token ends in a minute: send `auth` with a new one.', { expires_at: Time })
 server('reconnect', 'The server is about to restart: come back after the delay.', { delay_ms: Count })
 server('pong', 'The answer to `ping`.', {})

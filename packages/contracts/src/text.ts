@@ -49,7 +49,8 @@ export function cleanName(name: string, field: string, max: number): string {
   return (cut.isWellFormed() ? cut : cut.slice(0, -1)).trim()
 }
 
-function codePoints(text: string): number {
+/** How many characters a person would count, roughly: code points. */
+export function codePoints(text: string): number {
   let count = 0
   for (const _ of text) count++
   return count

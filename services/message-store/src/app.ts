@@ -5,6 +5,7 @@ import { createApp, guardDurability } from '@parley/service-kit'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config.ts'
 import type { Tables } from './db.ts'
+import { conversationSettings } from './endpoints/conversation-settings.ts'
 import { conversations } from './endpoints/conversations.ts'
 import { listMessages } from './endpoints/list-messages.ts'
 import { messages } from './endpoints/messages.ts'
@@ -84,6 +85,7 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   listMessages(endpoints)
   messages(endpoints)
   conversations(endpoints)
+  conversationSettings(endpoints)
   participants(endpoints)
   read(endpoints)
   users(endpoints)

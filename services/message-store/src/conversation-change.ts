@@ -1,13 +1,14 @@
 import { randomUUIDv7 } from 'node:crypto'
 import type { Kysely } from '@parley/pg-kit'
 import type { Tables } from './db.ts'
-import { bumpConversation, type ChangingConversation, insertSystemMessage, readLocked } from './queries/change.ts'
+import { bumpConversation, type ChangingConversation, insertSystemMessage, readLocked, type SharedFields } from './queries/change.ts'
 import { leaveInOutbox } from './queries/outbox.ts'
 
 /** What a system message tells, so that a client can say it in its own language; `content` says it in English. */
 export type SystemEvent =
   | { event: 'participant_added' | 'participant_removed' | 'participant_left'; user_id: string; actor_id: string; display_name: string }
   | { event: 'status_changed'; status: string; actor_id: string }
+  | { event: 'title_changed'; title: string | null; actor_id: string }
 
 /**
  * The lasting changes that one transaction makes in a conversation: who comes and goes, and the system messages that tell
@@ -27,7 +28,7 @@ export class ConversationChange {
   last_seq: number
   #version: number
   #participant_count: number
-  #status: string | undefined
+  #fields: SharedFields = {}
   #changed_version: number | undefined
   #last_message_id: string | undefined
 
@@ -61,8 +62,9 @@ export class ConversationChange {
     this.concerned.push(user_id)
   }
 
-  setStatus(status: string): void {
-    this.#status = status
+  /** Changes what everyone sees of the conversation, all of it in one version. */
+  set(fields: SharedFields): void {
+    Object.assign(this.#fields, fields)
     this.#changed_version = this.nextVersion()
   }
 
@@ -93,7 +95,7 @@ export class ConversationChange {
       last_seq: this.last_seq,
       participant_count: this.#participant_count,
       last_message_id: this.#last_message_id,
-      status: this.#status,
+      fields: this.#fields,
       changed_version: this.#changed_version
     })
     await leaveInOutbox(this.db, {

@@ -38,6 +38,7 @@ export interface Tables {
     created_at: string
     updated_at: string
     changed_version: Generated<number>
+    history: Generated<string>
   }
   participants: {
     conversation_id: string
@@ -56,6 +57,8 @@ export interface Tables {
     joined_version: Generated<number>
     first_version: Generated<number>
     left_seq: number | null
+    pinned: Generated<boolean>
+    archived_seq: Generated<number>
   }
   absences: { conversation_id: string; user_id: string; from_seq: number; until_seq: number; org_id: string }
   messages: {

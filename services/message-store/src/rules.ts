@@ -74,8 +74,3 @@ export function requireManager(role: Participant['role']): void {
 export function requireOwnerFor(role: Participant['role'], deed: string): void {
   if (role !== 'owner') throw new AppError('forbidden', `only an owner may ${deed}`)
 }
-
-const SHARED: ReadonlySet<string> = new Set(['project', 'support', 'announcement'])
-
-/** Whether whoever comes into a conversation of this type sees what was said before. */
-export const sharesHistory = (type: string): boolean => SHARED.has(type)

@@ -1,16 +1,19 @@
 import {
   AddParticipantBody,
+  ChangeConversationBody,
+  ChangeMembershipBody,
   ChangeParticipantBody,
   Conversation,
   ConversationPage,
   CreateConversationBody,
   ListConversationsQuery,
+  Mine,
   PageQuery,
   Participant,
   ParticipantPage
 } from '../conversations.ts'
 import { defineRoute } from '../define.ts'
-import { NO_ACCESS, OfConversation, OfParticipant, OfUser } from './params.ts'
+import { NO_ACCESS, OfConversation, OfParticipant, OfProject, OfUser } from './params.ts'
 
 const MEMBERSHIP_ERRORS = [...NO_ACCESS, 'forbidden', 'direct_conversation', 'user_not_found'] as const
 
@@ -32,7 +35,7 @@ export const conversationsRoutes = {
     summary: 'Create a conversation; I am its owner.',
     body: CreateConversationBody,
     replies: { 201: Conversation, 200: Conversation },
-    errors: ['user_not_found', 'self_conversation']
+    errors: ['user_not_found', 'project_not_found', 'self_conversation', 'direct_conversation', 'forbidden', 'conversation_full']
   }),
   directConversation: defineRoute({
     method: 'POST',
@@ -51,6 +54,36 @@ export const conversationsRoutes = {
     params: OfConversation,
     replies: { 200: Conversation },
     errors: NO_ACCESS
+  }),
+  changeConversation: defineRoute({
+    method: 'PATCH',
+    path: '/conversations/{conversation_id}',
+    tag: 'conversations',
+    summary: 'Change title, description, status, metadata or shared history, for owners and admins. What is not named stays.',
+    params: OfConversation,
+    body: ChangeConversationBody,
+    replies: { 200: Conversation },
+    errors: [...NO_ACCESS, 'forbidden', 'direct_conversation']
+  }),
+  changeMembership: defineRoute({
+    method: 'PATCH',
+    path: '/conversations/{conversation_id}/membership',
+    tag: 'conversations',
+    summary: 'Change what a conversation is to me alone: put away, pinned, muted, my draft.',
+    params: OfConversation,
+    body: ChangeMembershipBody,
+    replies: { 200: Mine },
+    errors: [...NO_ACCESS, 'content_too_long']
+  }),
+  projectConversations: defineRoute({
+    method: 'GET',
+    path: '/projects/{project_id}/conversations',
+    tag: 'conversations',
+    summary: 'List my conversations of a project, newest activity first.',
+    params: OfProject,
+    query: ListConversationsQuery,
+    replies: { 200: ConversationPage },
+    errors: ['project_not_found']
   }),
   listParticipants: defineRoute({
     method: 'GET',

@@ -1,11 +1,14 @@
 import {
   AddParticipant,
+  ChangeConversation,
+  ChangeMembership,
   ChangeParticipant,
   CreateConversation,
   GetConversation,
   GetDirectConversation,
   ListConversations,
   ListParticipants,
+  ListProjectConversations,
   RemoveParticipant,
   ROUTES
 } from '@parley/contracts'
@@ -28,6 +31,12 @@ export function conversations(route: Routes, bus: Bus): void {
   })
 
   route(ROUTES.getConversation, ({ actor, params }) => bus.relay(GetConversation, { actor, ...params }))
+
+  route(ROUTES.changeConversation, ({ actor, params, body }) => bus.relay(ChangeConversation, { actor, ...params, ...body }))
+
+  route(ROUTES.changeMembership, ({ actor, params, body }) => bus.relay(ChangeMembership, { actor, ...params, ...body }))
+
+  route(ROUTES.projectConversations, ({ actor, params, query }) => bus.relay(ListProjectConversations, { actor, ...params, query }))
 
   route(ROUTES.listParticipants, ({ actor, params, query }) => bus.relay(ListParticipants, { actor, ...params, query }))
 

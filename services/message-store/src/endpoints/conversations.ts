@@ -1,5 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto'
 import {
+  type Actor,
   AppError,
   CONVERSATION_TOLD_MAX,
   type Conversation,
@@ -9,23 +10,32 @@ import {
   GetConversation,
   GetDirectConversation,
   ListConversations,
+  type ListConversationsQuery,
   ListParticipants,
+  ListProjectConversations,
   metadataJson,
+  PARTICIPANTS_MAX,
+  type ReplyOf,
   TITLE_MAX,
   type User
 } from '@parley/contracts'
+import type { Kysely } from '@parley/pg-kit'
 import { type Added, announceAdded, newBatch } from '../announce.ts'
+import { capabilitiesOf, historyOf } from '../capabilities.ts'
+import type { Tables } from '../db.ts'
 import { getConversations, insertConversation, type NewConversation, pageOfConversations } from '../queries/conversations.ts'
 import { findMembership } from '../queries/membership.ts'
 import { leaveInOutbox } from '../queries/outbox.ts'
 import { pageOfParticipants } from '../queries/participants.ts'
 import { findUsers } from '../queries/people.ts'
+import { findProject, holdProject, membersOf } from '../queries/projects.ts'
 import { requireParticipant } from '../rules.ts'
 import type { Store } from '../store.ts'
 import { toPagination } from './pagination.ts'
 
-type Caller = { user_id: string; org_id: string }
-type Draft = Pick<NewConversation, 'type' | 'title' | 'description' | 'metadata'> & { others: string[] }
+type Draft = Omit<NewConversation, 'id' | 'org_id' | 'created_by' | 'people' | 'at'> & { others: string[] }
+
+const DIRECT = { type: 'direct', project_id: null, history: historyOf('direct'), title: null, description: null, metadata: '{}' } as const
 
 const PAGE_SIZE = 20
 
@@ -33,13 +43,14 @@ const PAGE_SIZE = 20
 export function conversations(app: Store): void {
   const { bus, people } = app
 
-  bus.serve(ListConversations, ({ actor, query }) =>
+  bus.serve(ListConversations, ({ actor, query }) => people.asUser(actor, db => list(db, actor, query), { snapshot: true }))
+
+  bus.serve(ListProjectConversations, ({ actor, project_id, query }) =>
     people.asUser(
       actor,
       async db => {
-        const page = { page: query.page ?? 1, page_size: query.page_size ?? PAGE_SIZE }
-        const { ids, total } = await pageOfConversations(db, actor, query, page)
-        return { conversations: await getConversations(db, actor, ids), pagination: toPagination(page, total) }
+        if (!(await findProject(db, actor.org_id, project_id))) throw new AppError('project_not_found', `no project ${project_id}`)
+        return list(db, actor, { ...query, project_id })
       },
       { snapshot: true }
     )
@@ -57,12 +68,17 @@ export function conversations(app: Store): void {
     )
   )
 
-  bus.serve(CreateConversation, ({ actor, type, title, description, participant_ids, metadata }) => {
-    const others = [...new Set(participant_ids.map(id => id.toLowerCase()))].filter(id => type === 'direct' || id !== actor.user_id)
+  bus.serve(CreateConversation, async ({ actor, type, title, description, participant_ids, project_id, metadata, history }) => {
+    if (participant_ids === undefined && (type === 'group' || type === 'direct')) refuseField('/participant_ids', 'is missing')
+    if (type === 'project' && project_id === undefined) refuseField('/project_id', 'is missing')
+    if (type !== 'project' && project_id !== undefined) refuseField('/project_id', 'belongs to conversations of type project')
+    const others = [...new Set((participant_ids ?? []).map(id => id.toLowerCase()))].filter(id => type === 'direct' || id !== actor.user_id)
     if (type === 'direct' && others.length !== 1)
       throw new AppError('direct_conversation', 'a direct conversation has exactly one other person')
     return create(app, actor, {
       type,
+      project_id: project_id?.toLowerCase() ?? null,
+      history: history ?? historyOf(type),
       others,
       title: (title !== undefined && type !== 'direct' && cleanName(title, 'title', TITLE_MAX)) || null,
       description: (description !== undefined && cleanText(description, 'description')) || null,
@@ -70,9 +86,7 @@ export function conversations(app: Store): void {
     })
   })
 
-  bus.serve(GetDirectConversation, ({ actor, user_id }) =>
-    create(app, actor, { type: 'direct', others: [user_id.toLowerCase()], title: null, description: null, metadata: '{}' })
-  )
+  bus.serve(GetDirectConversation, ({ actor, user_id }) => create(app, actor, { ...DIRECT, others: [user_id.toLowerCase()] }))
 
   bus.serve(ListParticipants, ({ actor, conversation_id, query }) =>
     people.asUser(
@@ -88,16 +102,28 @@ export function conversations(app: Store): void {
   )
 }
 
+async function list(db: Kysely<Tables>, actor: Actor, query: ListConversationsQuery): Promise<ReplyOf<typeof ListConversations>> {
+  const page = { page: query.page ?? 1, page_size: query.page_size ?? PAGE_SIZE }
+  const { ids, total } = await pageOfConversations(db, actor, query, page)
+  return { conversations: await getConversations(db, actor, ids), pagination: toPagination(page, total) }
+}
+
+function refuseField(path: string, message: string): never {
+  throw new AppError('invalid_request', `${path.slice(1)} ${message}`, { errors: [{ path, message }] })
+}
+
 /** Creates a conversation and tells everyone in it; gives the direct one that stands already. */
 async function create(
   { people, publisher }: Store,
-  actor: Caller,
+  actor: Actor,
   { others, ...draft }: Draft
 ): Promise<{ conversation: Conversation; created: boolean }> {
   if (others.includes(actor.user_id)) throw new AppError('self_conversation', 'a conversation with oneself is not possible')
   const { batch, at } = newBatch()
-  const everyone = [actor.user_id, ...others]
   const { created, seen, users } = await people.asUser(actor, async db => {
+    const everyone = [...new Set([actor.user_id, ...others, ...(await projectPeople(db, actor, draft.project_id))])]
+    if (everyone.length > PARTICIPANTS_MAX + 1)
+      throw new AppError('conversation_full', `a conversation has ${PARTICIPANTS_MAX + 1} people at most`)
     const users = new Map((await findUsers(db, actor.org_id, everyone)).map(user => [user.id, user]))
     const missing = everyone.find(id => !users.has(id))
     if (missing !== undefined) throw new AppError('user_not_found', `no person ${missing}`)
@@ -119,11 +145,29 @@ async function create(
   return { conversation: seen, created }
 }
 
+/**
+ * The people of a project, who are all in a conversation that is made of it.
+ *
+ * @throws AppError project_not_found, forbidden to who is not in it
+ */
+async function projectPeople(db: Kysely<Tables>, actor: Actor, project_id: string | null): Promise<string[]> {
+  if (project_id === null) return []
+  if (!(await holdProject(db, actor.org_id, project_id))) throw new AppError('project_not_found', `no project ${project_id}`)
+  const members = await membersOf(db, actor.org_id, project_id)
+  if (!members.includes(actor.user_id) && actor.role !== 'admin' && actor.role !== 'service')
+    throw new AppError('forbidden', 'you are not in this project')
+  return members
+}
+
 /** A new conversation as each of its people sees it: alike but for the role, and the other one of a direct conversation. */
 function asSeenByAll(mine: Conversation, users: ReadonlyMap<string, User>): Added[] {
   const everyone = [...users.keys()]
   if (everyone.length > CONVERSATION_TOLD_MAX) return everyone.map(user_id => ({ user_id }))
   const creator = users.get(mine.created_by) ?? null
-  const theirs: Conversation = { ...mine, my: { ...mine.my, role: 'member' }, ...(mine.type === 'direct' && { participant: creator }) }
+  const theirs: Conversation = {
+    ...mine,
+    my: { ...mine.my, role: 'member', capabilities: capabilitiesOf(mine, 'member') },
+    ...(mine.type === 'direct' && { participant: creator })
+  }
   return everyone.map(user_id => ({ user_id, conversation: user_id === mine.created_by ? mine : theirs }))
 }

@@ -5,7 +5,7 @@ import { changesAt } from '../queries/changes-at.ts'
 import { findMembership } from '../queries/membership.ts'
 import { enter, exit, findHeir, findPlaces, getParticipant, hasOwner, type Place, setRole } from '../queries/participants.ts'
 import { findUsers } from '../queries/people.ts'
-import { requireManager, requireNotDirect, requireOwnerFor, requirePlace, sharesHistory } from '../rules.ts'
+import { requireManager, requireNotDirect, requireOwnerFor, requirePlace } from '../rules.ts'
 import type { Store } from '../store.ts'
 
 type Caller = { user_id: string; org_id: string }
@@ -76,7 +76,7 @@ async function add(change: ConversationChange, { user_id, mine, theirs }: Subjec
     version: change.nextVersion(),
     at,
     last_seq: change.last_seq,
-    sharesHistory: sharesHistory(conversation.type)
+    sharesHistory: conversation.history === 'all'
   })
   change.count(user_id, 1)
   await change.tell(`${by} added ${whom}`, { event: 'participant_added', user_id, actor_id: change.actor_id, display_name: whom })
@@ -130,7 +130,7 @@ async function succeed(change: ConversationChange, user_id: string): Promise<voi
 /** Nobody is left to write or to come back: it is kept as it is. */
 async function archive(change: ConversationChange): Promise<void> {
   if (change.conversation.status === 'archived') return
-  change.setStatus('archived')
+  change.set({ status: 'archived' })
   await change.tell('The conversation was archived', { event: 'status_changed', status: 'archived', actor_id: change.actor_id })
 }
 

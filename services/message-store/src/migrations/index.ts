@@ -6,6 +6,7 @@ export const migrations: Record<string, Migration> = {
   '001-messaging': fromFile('001-messaging.sql'),
   '002-membership': fromFile('002-membership.sql'),
   '003-send-one': fromFile('003-send-one.sql'),
+  '005-conversation-settings': fromFile('005-conversation-settings.sql'),
   '006-directory': fromFile('006-directory.sql')
 }
 

@@ -6,6 +6,8 @@ export interface ChangingConversation {
   org_id: string
   type: string
   status: string
+  title: string | null
+  history: string
   last_seq: number
   version: number
   participant_count: number
@@ -14,7 +16,7 @@ export interface ChangingConversation {
 /** Locks a conversation's row and reads it as it is then. */
 export async function readLocked(db: Kysely<Tables>, conversation_id: string): Promise<ChangingConversation> {
   const { rows } = await sql<ChangingConversation>`
-    select id, org_id, type, status, last_seq, version, participant_count from conversations where id = ${conversation_id}
+    select id, org_id, type, status, title, history, last_seq, version, participant_count from conversations where id = ${conversation_id}
     for no key update`.execute(db)
   return rows[0]!
 }
@@ -47,23 +49,32 @@ export interface Bump {
   participant_count: number
   /** Undefined where no message was written. */
   last_message_id: string | undefined
-  status: string | undefined
+  fields: SharedFields
   changed_version: number | undefined
+}
+
+/** What everyone sees of a conversation and its owners and admins may change; `metadata` is JSON already. */
+export interface SharedFields {
+  title?: string | null
+  description?: string | null
+  status?: string
+  metadata?: string
+  history?: string
 }
 
 /** Writes what a conversation's row says after a change; the caller holds the row. */
 export async function bumpConversation(
   db: Kysely<Tables>,
   id: string,
-  { at, last_message_id, status, changed_version, ...counters }: Bump
+  { at, last_message_id, fields, changed_version, ...counters }: Bump
 ): Promise<void> {
   await db
     .updateTable('conversations')
     .set({
       ...counters,
+      ...fields,
       updated_at: at,
       ...(last_message_id !== undefined && { last_message_id, last_message_at: at }),
-      ...(status !== undefined && { status }),
       ...(changed_version !== undefined && { changed_version })
     })
     .where('id', '=', id)

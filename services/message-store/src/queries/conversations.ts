@@ -4,22 +4,17 @@ import type { Tables } from '../db.ts'
 import { type MessageRow, toMyMessage } from '../message.ts'
 import { UNREAD_COUNT } from './membership.ts'
 import { MESSAGE_COLUMNS, WITH_SENDER } from './message-columns.ts'
+import { IS_ARCHIVED, MINE_COLUMNS, type MineRow, toMine } from './my-membership.ts'
 import { PARTICIPANT_COLUMNS } from './participants.ts'
 import { escapeLike, findUsers } from './people.ts'
 
 export const SHARED_COLUMNS = sql`
-  c.id, c.org_id, c.type, c.status, c.title, c.description, c.project_id, c.created_by, c.created_at, c.updated_at, c.metadata,
+  c.id, c.org_id, c.type, c.status, c.title, c.description, c.project_id, c.created_by, c.created_at, c.updated_at, c.metadata, c.history,
   c.participant_count, c.last_message_at, c.last_seq, c.version`
 
-interface MineRow extends SharedConversation {
+interface ConversationRow extends SharedConversation, MineRow {
   direct_low: string | null
   direct_high: string | null
-  role: Participant['role']
-  archived: boolean
-  notifications: 'all' | 'mentions' | 'none'
-  muted_until: string | null
-  last_read_seq: number
-  draft: string | null
   unread_count: number
   first_unread_seq: number | null
 }
@@ -34,14 +29,13 @@ export async function getConversations(
   ids: readonly string[]
 ): Promise<Conversation[]> {
   if (ids.length === 0) return []
-  const { rows } = await sql<MineRow>`
+  const { rows } = await sql<ConversationRow>`
     select x.*, case when x.unread_count > 0 then (
       select m.seq from messages m
       where m.conversation_id = x.id and m.seq > x.last_read_seq and m.deleted_at is null and m.content_type <> 'system' order by m.seq limit 1
     ) end as first_unread_seq
     from (
-      select ${SHARED_COLUMNS}, c.direct_low, c.direct_high, p.role, p.archived, p.notifications, p.muted_until, p.last_read_seq, p.draft,
-        ${UNREAD_COUNT} as unread_count
+      select ${SHARED_COLUMNS}, c.direct_low, c.direct_high, ${MINE_COLUMNS}, ${UNREAD_COUNT} as unread_count
       from participants p join conversations c on c.id = p.conversation_id
       where p.user_id = ${user_id} and p.org_id = ${org_id} and p.is_active and c.id = any(${ids}::uuid[])
     ) x`.execute(db)
@@ -59,6 +53,7 @@ export async function getConversations(
         direct_high,
         role,
         archived,
+        pinned,
         notifications,
         muted_until,
         last_read_seq,
@@ -77,7 +72,7 @@ export async function getConversations(
         last_message: message ? toMyMessage(message, user_id, people) : null,
         unread_count,
         first_unread_seq,
-        my: { role, archived, notifications, muted_until, last_read_seq, draft }
+        my: toMine(row, shared)
       }
       return [row.id, conversation] as const
     })
@@ -85,7 +80,7 @@ export async function getConversations(
   return ids.map(id => byId.get(id)).filter(conversation => conversation !== undefined)
 }
 
-const otherOf = ({ direct_low, direct_high }: MineRow, user_id: string): string | undefined =>
+const otherOf = ({ direct_low, direct_high }: ConversationRow, user_id: string): string | undefined =>
   (direct_low === user_id ? direct_high : direct_low) ?? undefined
 
 async function firstParticipants(db: Kysely<Tables>, ids: readonly string[]): Promise<Map<string, Participant[]>> {
@@ -129,7 +124,7 @@ export async function pageOfConversations(
   const from = sql`
     from participants p join conversations c on c.id = p.conversation_id
     where p.user_id = ${user_id} and p.org_id = ${org_id} and p.is_active
-      and (${archived} = 'true' or p.archived = (${archived} = 'only'))
+      and (${archived} = 'true' or ${IS_ARCHIVED} = (${archived} = 'only'))
       and (${query.type ?? null}::text is null or c.type = ${query.type ?? null})
       and (${query.status ?? null}::text is null or c.status = ${query.status ?? null})
       and (${query.project_id ?? null}::uuid is null or c.project_id = ${query.project_id ?? null})
@@ -140,7 +135,7 @@ export async function pageOfConversations(
   const { rows: counted } = await sql<{ total: number }>`select count(*) as total ${from}`.execute(db)
   const { rows } = await sql<{ id: string }>`
     select c.id ${from}
-    order by coalesce(c.last_message_at, c.created_at) desc, c.id desc
+    order by p.pinned desc, coalesce(c.last_message_at, c.created_at) desc, c.id desc
     limit ${page_size} offset ${(page - 1) * page_size}`.execute(db)
   return { ids: rows.map(row => row.id), total: counted[0]?.total ?? 0 }
 }
@@ -148,7 +143,9 @@ export async function pageOfConversations(
 export interface NewConversation {
   id: string
   org_id: string
-  type: 'direct' | 'group'
+  type: Conversation['type']
+  project_id: string | null
+  history: Conversation['history']
   title: string | null
   description: string | null
   metadata: string
@@ -159,15 +156,15 @@ export interface NewConversation {
 }
 
 /**
- * Creates a conversation with its people; the creator of a group is its owner.
+ * Creates a conversation with its people; who creates it is its owner.
  *
  * @returns the id of the direct conversation that stands already, where there is one: the pair is unique in the database
  */
 export async function insertConversation(db: Kysely<Tables>, c: NewConversation): Promise<{ id: string; created: boolean }> {
   const [low, high] = c.type === 'direct' ? [...c.people].sort() : [null, null]
   const inserted = await sql<{ id: string }>`
-    insert into conversations (id, org_id, type, title, description, metadata, created_by, direct_low, direct_high, participant_count, created_at, updated_at)
-    values (${c.id}, ${c.org_id}, ${c.type}, ${c.title}, ${c.description}, ${c.metadata}::jsonb, ${c.created_by}, ${low}, ${high}, ${c.people.length}, ${c.at}, ${c.at})
+    insert into conversations (id, org_id, type, project_id, history, title, description, metadata, created_by, direct_low, direct_high, participant_count, created_at, updated_at)
+    values (${c.id}, ${c.org_id}, ${c.type}, ${c.project_id}, ${c.history}, ${c.title}, ${c.description}, ${c.metadata}::jsonb, ${c.created_by}, ${low}, ${high}, ${c.people.length}, ${c.at}, ${c.at})
     on conflict (org_id, direct_low, direct_high) where direct_low is not null do nothing
     returning id`.execute(db)
   if (inserted.rows.length === 0) {
@@ -180,7 +177,7 @@ export async function insertConversation(db: Kysely<Tables>, c: NewConversation)
       .executeTakeFirstOrThrow()
     return { id, created: false }
   }
-  const roles = c.people.map(id => (c.type === 'group' && id === c.created_by ? 'owner' : 'member'))
+  const roles = c.people.map(id => (c.type !== 'direct' && id === c.created_by ? 'owner' : 'member'))
   await sql`
     insert into participants (conversation_id, user_id, org_id, role, joined_at)
     select ${c.id}, x.id, ${c.org_id}, x.role, ${c.at} from unnest(${c.people}::uuid[], ${roles}::text[]) as x (id, role)`.execute(db)
