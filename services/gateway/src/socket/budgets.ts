@@ -1,15 +1,14 @@
 /** Frames a client may send: 200 a second, 400 at once; far above any person, below a flood. */
 export class FrameBudget {
-  #left = 400
-  #at = Date.now()
+  /** When it will be whole again, each frame taken putting it off by 5 ms. */
+  #wholeAt = 0
 
   /** @returns false where there is nothing left */
   take(): boolean {
     const now = Date.now()
-    this.#left = Math.min(400, this.#left + ((now - this.#at) / 1_000) * 200)
-    this.#at = now
-    if (this.#left < 1) return false
-    this.#left--
+    const wholeAt = Math.max(this.#wholeAt, now) + 1_000 / 200
+    if (wholeAt - now > 400 * (1_000 / 200)) return false
+    this.#wholeAt = wholeAt
     return true
   }
 }

@@ -97,7 +97,7 @@ export class CatchUp {
 
   async #follow(connection: Connection): Promise<{ state: LiveState; open: () => void }> {
     const { id: user_id, org_id } = connection.identity!.profile
-    connection.onSlow = () => this.#recoverLater(connection)
+    connection.onSlow = this.#recoverLater
     this.#hub.followPerson(connection)
     await this.#bus.flush()
     const joined = new Map<string, Room>()
@@ -198,7 +198,8 @@ export class CatchUp {
     if (room && version > connection.rooms.get(room)!) this.#hub.part(connection, room, version)
   }
 
-  #recoverLater(connection: Connection): void {
+  /** One function for all: one made in `#follow` kept the whole state that a socket came in with. */
+  readonly #recoverLater = (connection: Connection): void => {
     if (connection.isRecovering) return
     connection.isRecovering = true
     void this.#inTurn(connection, () => this.#recover(connection)).catch(err => {
@@ -351,7 +352,7 @@ export class CatchUp {
   /** What puts one connection in step happens one after the other. */
   #inTurn<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
     if (++connection.turnsWaiting > TURNS_MAX) connection.close('too_slow')
-    const turn = connection.catchingUp.then(work).finally(() => {
+    const turn = (connection.catchingUp ?? Promise.resolve()).then(work).finally(() => {
       connection.turnsWaiting--
     })
     connection.catchingUp = turn.catch(() => undefined)

@@ -172,7 +172,7 @@ export function refuse(connection: Connection, id: string | undefined, error: un
     ...(code !== undefined && { ws_code: code }),
     retryable
   })
-  if (known !== error) connection.onFault(error)
+  if (known !== error) connection.onFault(error, connection)
 }
 
 /** The id of a frame that was refused before anyone looked into it: its answer carries it all the same. */

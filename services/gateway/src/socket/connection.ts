@@ -38,7 +38,8 @@ export class Connection implements Gathering {
   /** What the kernel had taken when that was last seen to grow, and when that was. */
   #taken = 0
   #movedAt = 0
-  readonly onFault: (error: unknown) => void
+  /** Told of what went wrong on our side while a frame of this client was answered. */
+  readonly onFault: (error: unknown, connection: Connection) => void
   identity: Identity | undefined
   /** The conversations that it follows, each with the version at which it came in: a removal before that is history. */
   readonly rooms = new Map<Room, number>()
@@ -47,15 +48,15 @@ export class Connection implements Gathering {
   /** Holds live frames back while it is slow or put in step; null, and so without cost, otherwise. */
   gate: Gate | null = null
   /** Told when the reader becomes slow: whoever sees to it that it is put in step again. */
-  onSlow: (() => void) | undefined
+  onSlow: ((connection: Connection) => void) | undefined
   /** What puts it in step, one after the other. */
-  catchingUp: Promise<unknown> = Promise.resolve()
+  catchingUp: Promise<unknown> | undefined
   turnsWaiting = 0
   isRecovering = false
   /** `ready` is on its way: nothing may be told before it. */
   isReady = false
   /** What concerns this person and came before `ready`. */
-  early: PersonalMessage[] = []
+  early: PersonalMessage[] | undefined
   /** A pong or a frame came since the last heartbeat. */
   isAlive = true
   missedHeartbeats = 0
@@ -65,8 +66,7 @@ export class Connection implements Gathering {
   /** Questions of this client that are not answered yet. */
   inHand = 0
 
-  /** @param onFault told of what went wrong on our side while a frame of this client was answered */
-  constructor(ws: WebSocket, turn: Turn, onFault: (error: unknown) => void) {
+  constructor(ws: WebSocket, turn: Turn, onFault: Connection['onFault']) {
     this.#ws = ws
     this.onFault = onFault
     this.#socket = (ws as unknown as { _socket: Socket })._socket
@@ -124,7 +124,7 @@ export class Connection implements Gathering {
     gate.isBehind ||= isBehind
     if (gate.isSlow) return
     gate.isSlow = true
-    this.onSlow?.()
+    this.onSlow?.(this)
   }
 
   /** Resolves once the client has taken most of what was sent, or is gone: who sends much waits for it in between. */

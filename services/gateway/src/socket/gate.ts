@@ -127,7 +127,7 @@ export class Gate {
     this.#held.delete(id)
     this.#known.delete(id)
     if (!this.#owed.has(id)) this.#owed.set(id, Math.max(version, known))
-    this.#connection.onSlow?.()
+    this.#connection.onSlow?.(this.#connection)
   }
 
   /** Something was dropped that has to be made good. */

@@ -186,13 +186,18 @@ export class Hub implements RoomOwner {
     const message = readPersonal(subject, data, headers?.get(ORIGIN_HEADER))
     for (const connection of connections) {
       if (connection.isReady) this.#tell(connection, message)
-      else if (connection.early.push(message) > EARLY_MAX) connection.close('overloaded')
+      else {
+        connection.early ??= []
+        if (connection.early.push(message) > EARLY_MAX) connection.close('overloaded')
+      }
     }
   }
 
   /** What concerned a person and came before they were let in. */
   tellEarly(connection: Connection): void {
-    for (const message of connection.early.splice(0)) this.#tell(connection, message)
+    const early = connection.early ?? []
+    connection.early = undefined
+    for (const message of early) this.#tell(connection, message)
   }
 
   #tell(connection: Connection, message: PersonalMessage): void {

@@ -1,6 +1,9 @@
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import websocket from '@fastify/websocket'
 import { AppError } from '@parley/contracts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { WebSocket } from 'ws'
 import { type Config, listOf } from '../config.ts'
 import type { Tickets } from '../tickets.ts'
 import { SOCKET_OPTIONS, type Sockets, tokenOf } from './sockets.ts'
@@ -27,13 +30,24 @@ export async function socketRoute(
       }
     },
     (ws, request) => {
+      letGo(ws, request)
       const query = new URL(request.url, 'http://localhost').searchParams
       const ticket = query.get('ticket')
       const token = tokenOf(request.raw, query)
-      if (ticket !== null) sockets.accept(ws, () => tickets.take(ticket))
-      else sockets.accept(ws, token === undefined ? undefined : async () => token)
+      const credential = ticket !== null ? () => tickets.take(ticket) : token !== undefined ? async () => token : undefined
+      sockets.accept(ws, credential)
     }
   )
+}
+
+/**
+ * Lets request and answer go, which live as long as the socket otherwise: the socket has the answer, and the library's own
+ * listener for errors has both. That was 5.5 KiB of the 11.3 that an idle socket took (live heap, at 3,000 of them).
+ */
+function letGo(ws: WebSocket, { raw: { socket } }: FastifyRequest): void {
+  ws.removeAllListeners('error')
+  const { _httpMessage: response } = socket as Socket & { _httpMessage?: ServerResponse }
+  response?.detachSocket(socket)
 }
 
 /** The page's own origin, or one of the list, compared whole; a client that is no browser sends none. */

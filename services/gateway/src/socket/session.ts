@@ -13,7 +13,10 @@ import type { Hub } from './hub.ts'
 const EARLY_FRAMES_MAX = 64
 
 /** A socket's way: it comes unknown, is let in, and then is open. What it sends while it is let in waits. */
-type State = { phase: 'unknown'; deadline: NodeJS.Timeout } | { phase: 'entering'; early: string[] } | { phase: 'open' }
+type State = { phase: 'unknown'; deadline: NodeJS.Timeout | undefined } | { phase: 'entering'; early: string[] } | { phase: 'open' }
+
+const UNKNOWN: State = { phase: 'unknown', deadline: undefined }
+const OPEN: State = { phase: 'open' }
 
 export interface Services {
   hub: Hub
@@ -26,19 +29,19 @@ export interface Services {
 /** One client's conversation with us: authentication first, then its frames in order. */
 export class Session {
   readonly #services: Services
-  readonly #connection: Connection
-  #state: State
-  readonly #frames = new FrameBudget()
-  readonly #malformed = new MalformedBudget()
+  readonly connection: Connection
+  #state = UNKNOWN
+  #frames: FrameBudget | undefined
+  #malformed: MalformedBudget | undefined
 
   constructor(services: Services, connection: Connection) {
     this.#services = services
-    this.#connection = connection
-    this.#state = { phase: 'unknown', deadline: setTimeout(() => connection.close('unauthenticated'), AUTH_WITHIN_MS) }
+    this.connection = connection
   }
 
   begin(credential: (() => Promise<string>) | undefined): void {
     if (credential) void this.#enter(credential, undefined)
+    else this.#state = { phase: 'unknown', deadline: setTimeout(() => this.connection.close('unauthenticated'), AUTH_WITHIN_MS) }
   }
 
   end(): void {
@@ -46,9 +49,10 @@ export class Session {
   }
 
   onMessage(data: RawData, isBinary: boolean): void {
-    const connection = this.#connection
+    const connection = this.connection
     connection.isAlive = true
     if (!connection.isOpen) return
+    this.#frames ??= new FrameBudget()
     if (!this.#frames.take()) return connection.close('policy')
     const state = this.#state
     // A binary frame says nothing, in whichever phase it comes.
@@ -69,14 +73,14 @@ export class Session {
       check(AuthFrame.schema, frame)
     } catch {
       // Whatever it is, it is not an authentication.
-      return this.#connection.close('unauthenticated')
+      return this.connection.close('unauthenticated')
     }
     void this.#enter(async () => frame.token, idOf(frame))
   }
 
   async #enter(credential: () => Promise<string>, id: string | undefined): Promise<void> {
     const { hub, tokens, directory, log } = this.#services
-    const connection = this.#connection
+    const connection = this.connection
     const early: string[] = []
     if (this.#state.phase === 'unknown') clearTimeout(this.#state.deadline)
     this.#state = { phase: 'entering', early }
@@ -103,7 +107,7 @@ export class Session {
         limits: LIMITS
       })
       open()
-      this.#state = { phase: 'open' }
+      this.#state = OPEN
       for (const text of early) this.#run(text)
     } catch (error) {
       if (error instanceof AppError && error.code === 'token_expired') connection.close('token_expired')
@@ -121,12 +125,12 @@ export class Session {
       const frame = parseJson(text)
       if (typeof frame !== 'object' || frame === null || Array.isArray(frame))
         throw new AppError('invalid_frame', 'a frame is a JSON object')
-      if (this.#connection.isLeaving)
-        return refuse(this.#connection, idOf(frame), new AppError('unavailable', 'the gateway is restarting; ask again elsewhere'))
+      if (this.connection.isLeaving)
+        return refuse(this.connection, idOf(frame), new AppError('unavailable', 'the gateway is restarting; ask again elsewhere'))
       const { type } = frame as { type?: unknown }
       if (typeof type !== 'string') throw new AppError('invalid_frame', 'a frame has a type')
       if (type === 'auth') this.#renew(frame)
-      else runCommand(this.#services.commands, this.#connection, type, frame)
+      else runCommand(this.#services.commands, this.connection, type, frame)
     } catch (error) {
       this.#onBadFrame(error, idIn(text))
     }
@@ -134,7 +138,7 @@ export class Session {
 
   #renew(frame: object): void {
     check(AuthFrame.schema, frame, 'invalid_frame')
-    const connection = this.#connection
+    const connection = this.connection
     void this.#services.tokens
       .verify(frame.token)
       .then(async identity => {
@@ -158,7 +162,7 @@ export class Session {
 
   /** A frame that breaks its contract is told so; the fifth in a minute ends the socket. */
   #onBadFrame(error: unknown, id: string | undefined): void {
-    const connection = this.#connection
+    const connection = this.connection
     if (!(error instanceof AppError)) return refuse(connection, id, error)
     // Refused content is an answer like any other, not a broken frame.
     if (CONTENT_CODES.has(error.code)) return refuse(connection, id, error)
@@ -168,6 +172,7 @@ export class Session {
       new AppError(error.code === 'invalid_json' ? 'invalid_frame' : error.code, error.message, { errors: error.errors }),
       CLOSE.malformed.code
     )
+    this.#malformed ??= new MalformedBudget()
     if (!this.#malformed.take()) connection.close('malformed')
   }
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { FRAME_MAX_BYTES } from '@parley/contracts'
-import type { WebSocket } from 'ws'
+import type { RawData, WebSocket } from 'ws'
 import { HEARTBEAT_INTERVAL_MS, RECONNECT_MAX_JITTER_MS } from '../limits.ts'
 import { Connection } from './connection.ts'
 import { type Services, Session } from './session.ts'
@@ -15,10 +15,16 @@ const CLOSE_WITHIN_MS = 1_000
 const LEAVING_SHARE = 0.05
 const LEAVING_A_SECOND = 50
 
+/** A socket that knows whose it is: so the functions that listen are made once for all sockets and not once for each. */
+type KnownSocket = WebSocket & { session: Session }
+
 /** All sockets of this gateway: how they come in, what their frames do, and how they end. */
 export class Sockets {
   readonly #services: Services
   readonly #connections = new Set<Connection>()
+  readonly #onError: (this: WebSocket, err: Error) => void
+  readonly #onClose: (this: WebSocket, code: number) => void
+  readonly #onFault: Connection['onFault']
   readonly #timer: NodeJS.Timeout
   readonly #drainWindowMs: number
   #beats = 0
@@ -29,6 +35,21 @@ export class Sockets {
   constructor(services: Services, { drainWindowMs }: { drainWindowMs: number }) {
     this.#services = services
     this.#drainWindowMs = drainWindowMs
+    const { hub, log } = services
+    const connections = this.#connections
+    // A broken frame, a reset: the library closes with the right code, there is nothing to add.
+    this.#onError = function (err) {
+      log.debug({ err, connection_id: sessionOf(this).connection.id }, 'socket failed')
+    }
+    this.#onClose = function (code) {
+      const session = sessionOf(this)
+      const { connection } = session
+      session.end()
+      connections.delete(connection)
+      hub.leave(connection)
+      log.debug({ connection_id: connection.id, code }, 'socket closed')
+    }
+    this.#onFault = (err, { id }) => log.error({ err, connection_id: id }, 'a frame failed')
     this.#timer = setInterval(() => this.#tick(), 1_000)
   }
 
@@ -42,22 +63,14 @@ export class Sockets {
    * @param credential how the client identified itself with the upgrade; undefined waits for an `auth` frame
    */
   accept(ws: WebSocket, credential: (() => Promise<string>) | undefined): void {
-    const { hub, log } = this.#services
-    const connection = new Connection(ws, hub.turn, err => log.error({ err, connection_id: connection.id }, 'a frame failed'))
+    const connection = new Connection(ws, this.#services.hub.turn, this.#onFault)
     const session = new Session(this.#services, connection)
+    Object.assign(ws, { session })
     this.#connections.add(connection)
-    ws.on('message', (data, isBinary) => session.onMessage(data, isBinary))
-    ws.on('pong', () => {
-      connection.isAlive = true
-    })
-    // A broken frame, a reset: the library closes with the right code, there is nothing to add.
-    ws.on('error', err => log.debug({ err, connection_id: connection.id }, 'socket failed'))
-    ws.on('close', code => {
-      session.end()
-      this.#connections.delete(connection)
-      hub.leave(connection)
-      log.debug({ connection_id: connection.id, code }, 'socket closed')
-    })
+    ws.on('message', onMessage)
+    ws.on('pong', onPong)
+    ws.on('error', this.#onError)
+    ws.on('close', this.#onClose)
     session.begin(credential)
   }
 
@@ -116,6 +129,16 @@ export class Sockets {
     await within(ANSWER_WITHIN_MS, () => connection.inHand === 0 || !connection.isOpen)
     connection.close('restart')
   }
+}
+
+const sessionOf = (ws: WebSocket): Session => (ws as KnownSocket).session
+
+function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
+  sessionOf(this).onMessage(data, isBinary)
+}
+
+function onPong(this: WebSocket): void {
+  sessionOf(this).connection.isAlive = true
 }
 
 async function within(ms: number, isDone: () => boolean): Promise<void> {
