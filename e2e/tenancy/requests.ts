@@ -15,6 +15,8 @@ interface RequestProbe {
 const conversation = ({ ids }: Stage) => ({ conversation_id: ids.conversation_id })
 const message = ({ ids }: Stage) => ({ message_id: ids.message_id })
 const member = ({ ids }: Stage) => ({ conversation_id: ids.conversation_id, user_id: ids.user_id })
+const project = ({ ids }: Stage) => ({ project_id: ids.project_id })
+const projectMember = ({ ids }: Stage) => ({ project_id: ids.project_id, user_id: ids.user_id })
 const isEmpty = (value: unknown) => Array.isArray(value) && value.length === 0
 
 /**
@@ -29,6 +31,12 @@ export const REQUEST_PROBES: Record<string, RequestProbe> = {
   'users.get': { fields: ({ ids }) => ({ user_id: ids.user_id }), wanted: 'user_not_found' },
   'users.me': { fields: () => ({}), wanted: 'user_not_found' },
   'users.update_me': { fields: () => ({ settings: { x: 1 } }), wanted: 'user_not_found' },
+  'blocks.put': { fields: ({ ids }) => ({ user_id: ids.user_id }), wanted: 'user_not_found' },
+  'blocks.delete': { fields: ({ ids }) => ({ user_id: ids.user_id }), wanted: 'user_not_found' },
+  'blocks.list': { fields: () => ({}), wanted: ({ users }) => isEmpty(users) },
+  'projects.put': { fields: project, wanted: 'forbidden' },
+  'projects.put_member': { fields: projectMember, wanted: 'forbidden' },
+  'projects.delete_member': { fields: projectMember, wanted: 'forbidden' },
   'conversations.list': { fields: () => ({ query: {} }), wanted: ({ conversations }) => isEmpty(conversations) },
   'conversations.get': { fields: conversation, wanted: 'conversation_not_found' },
   'conversations.create': {

@@ -15,6 +15,8 @@ interface RouteProbe {
   owner?: Outcome
   /** Where it is not 403: whoever was removed may leave again. */
   removed?: Outcome
+  /** What those of another organization get for an id of this one, and for one that nothing has, where it is not that it is not there. */
+  foreign?: Outcome
   /** Whose id stands in the path as `user_id`, where it is not the participant. */
   user?: 'spare' | 'removed participant'
   /** Ids beside those of the path: a call with one of them, the rest being the caller's own, and what a foreign one gets. */
@@ -36,6 +38,13 @@ export const ROUTE_PROBES: Record<string, RouteProbe> = {
   'PATCH /me': { body: () => ({ settings: {} }), participant: 200 },
   'GET /users': { participant: 200 },
   'GET /users/{user_id}': { participant: 200 },
+  'PUT /users/{user_id}/block': { participant: 204, user: 'spare' },
+  'DELETE /users/{user_id}/block': { participant: 204, user: 'spare' },
+  'GET /me/blocks': { participant: 200 },
+  // For the host application alone, whoever else asks and whatever is there.
+  'PUT /projects/{project_id}': { body: () => ({ name: 'x' }), participant: FORBIDDEN, foreign: FORBIDDEN },
+  'PUT /projects/{project_id}/members/{user_id}': { participant: FORBIDDEN, foreign: FORBIDDEN },
+  'DELETE /projects/{project_id}/members/{user_id}': { participant: FORBIDDEN, foreign: FORBIDDEN },
   'GET /conversations': {
     participant: 200,
     // Of those that are mine: a project that is not mine has none of them.
@@ -273,7 +282,7 @@ async function probeForeign(stage: Stage, route: RouteContract): Promise<void> {
       if (told[0] !== told[1]) stage.findings.push(`${who}: ${what} tells what is there from what is not: ${told.join(' | ')}`)
     }
     for (const name of pathIds(route)) {
-      const outcome = name === 'user_id' ? NO_USER : missing(route)
+      const outcome = probe.foreign ?? (name === 'user_id' ? NO_USER : missing(route))
       await compare(`${nameOf(route)} with a foreign ${name}`, name, outcome, id => {
         const ids = { ...own, [name]: id }
         return { ...goodCall(stage, who, route, ids), ids, ...(probe.body && { body: probe.body(ids, stage) }) }
@@ -289,7 +298,7 @@ async function probeForeign(stage: Stage, route: RouteContract): Promise<void> {
     // All of it foreign at once.
     if (pathIds(route).length > 1) {
       const answer = await call(stage, { ...goodCall(stage, who, route, stage.ids), ids: stage.ids })
-      expectOutcome(stage, `${who}: ${nameOf(route)} with nothing of its own`, answer, missing(route))
+      expectOutcome(stage, `${who}: ${nameOf(route)} with nothing of its own`, answer, probe.foreign ?? missing(route))
     }
     // What lists without naming anything tells of its own alone: the marks are searched for in it.
     if (pathIds(route).length === 0 && !probe.named && !route.public) await call(stage, goodCall(stage, who, route, own))

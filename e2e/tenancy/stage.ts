@@ -61,7 +61,17 @@ export interface Stage {
   searchMarks(): void
 }
 
-const TABLES = ['organizations', 'users', 'conversations', 'participants', 'messages', 'message_revisions', 'projects'] as const
+const TABLES = [
+  'organizations',
+  'users',
+  'projects',
+  'project_members',
+  'blocks',
+  'conversations',
+  'participants',
+  'messages',
+  'message_revisions'
+] as const
 
 /** Sets up two organizations that know nothing of each other. */
 export async function setStage(doors: Doors): Promise<Stage> {
@@ -96,11 +106,14 @@ export async function setStage(doors: Doors): Promise<Stage> {
   const message_id = await say(owner, conversation_id, `${conversationMark} ${orgMark}`)
   await good(clientOf(owner).patch(`/messages/${message_id}`, { content: `${conversationMark} ${orgMark} edited` }))
   await good(clientOf(owner).delete(`/conversations/${conversation_id}/participants/${removed.id}`))
-  const projectOf = async (org: string, name: string): Promise<string> => {
+  const project = async (org: string, owner: Person): Promise<string> => {
     const id = randomUUID()
-    await doors.query('insert into messaging.projects (org_id, id, name) values ($1, $2, $3)', [org, id, name])
+    const host = clientOf(person({ org_id: org, name: org === org_id ? `Host ${orgMark}` : 'Host', role: 'service' }))
+    await good(host.put(`/projects/${id}`, { name: org === org_id ? `Project ${orgMark}` : 'Elsewhere' }))
+    await good(host.put(`/projects/${id}/members/${owner.id}`))
     return id
   }
+  const project_id = await project(org_id, owner)
   const own = {} as Stage['own']
   for (const name of FOREIGN) {
     const conversation = await talk(people[name], [foreignMate], 'Elsewhere')
@@ -108,7 +121,7 @@ export async function setStage(doors: Doors): Promise<Stage> {
       conversation_id: conversation,
       message_id: await say(people[name], conversation, 'Elsewhere'),
       user_id: foreignMate.id,
-      project_id: await projectOf(foreign_id, 'Elsewhere')
+      project_id: await project(foreign_id, people[name])
     }
   }
 
@@ -117,7 +130,7 @@ export async function setStage(doors: Doors): Promise<Stage> {
     doors,
     people,
     spare,
-    ids: { conversation_id, message_id, user_id: participant.id, project_id: await projectOf(org_id, `${conversationMark} ${orgMark}`) },
+    ids: { conversation_id, message_id, user_id: participant.id, project_id },
     own,
     orgMark,
     conversationMark,
@@ -152,6 +165,8 @@ export async function setStage(doors: Doors): Promise<Stage> {
         'messages',
         'participants',
         'conversations',
+        'blocks',
+        'project_members',
         'projects',
         'users',
         'organizations'

@@ -155,7 +155,7 @@ export const CreateConversation = defineRequest('conversations.create', {
   summary: 'Create a conversation; the caller is its owner. For a direct one, give the one that stands.',
   request: Type.Object({ actor: Actor, ...CreateConversationBody.properties }),
   reply: Type.Object({ conversation: Conversation, created: Type.Boolean() }),
-  errors: ['user_not_found', 'project_not_found', 'self_conversation', 'invalid_request', 'forbidden', 'conversation_full'],
+  errors: ['user_not_found', 'project_not_found', 'self_conversation', 'invalid_request', 'forbidden', 'conversation_full', 'blocked'],
   timeoutMs: 5_000
 })
 
@@ -209,7 +209,7 @@ export const GetDirectConversation = defineRequest('conversations.direct', {
   summary: 'Give the direct conversation with a person, made where there is none.',
   request: Type.Object({ actor: Actor, user_id: Id }),
   reply: Type.Object({ conversation: Conversation, created: Type.Boolean() }),
-  errors: ['user_not_found', 'self_conversation']
+  errors: ['user_not_found', 'self_conversation', 'blocked']
 })
 
 export const PageQuery = Type.Object(

@@ -35,6 +35,7 @@ export const ERRORS = {
   message_deleted: { status: 409, title: 'The message is deleted', retryable: false },
   idempotency_mismatch: { status: 409, title: 'This client_message_id was used with other content', retryable: false },
   conversation_full: { status: 409, title: 'The conversation has as many people as it may', retryable: false },
+  blocks_full: { status: 409, title: 'As many people are blocked as may be', retryable: false },
   too_large: { status: 413, title: 'Too large', retryable: false },
   unsupported_media_type: { status: 415, title: 'Send application/json', retryable: false },
   rate_limited: { status: 429, title: 'Too many requests', retryable: true },

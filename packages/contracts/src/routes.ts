@@ -3,8 +3,9 @@ import { demoRoutes } from './routes/demo.ts'
 import { liveRoutes } from './routes/live.ts'
 import { messagesRoutes } from './routes/messages.ts'
 import { peopleRoutes } from './routes/people.ts'
+import { projectsRoutes } from './routes/projects.ts'
 
 export { Config } from './routes/people.ts'
 
 /** Every call over HTTP, by the name that the gateway knows it by. */
-export const ROUTES = { ...peopleRoutes, ...conversationsRoutes, ...messagesRoutes, ...liveRoutes, ...demoRoutes }
+export const ROUTES = { ...peopleRoutes, ...projectsRoutes, ...conversationsRoutes, ...messagesRoutes, ...liveRoutes, ...demoRoutes }

@@ -15,6 +15,7 @@ import { demo } from './routes/demo.ts'
 import { live } from './routes/live.ts'
 import { messages } from './routes/messages.ts'
 import { people } from './routes/people.ts'
+import { projects } from './routes/projects.ts'
 import { Sends } from './sends.ts'
 import { createCommands } from './socket/commands.ts'
 import { Hub } from './socket/hub.ts'
@@ -76,6 +77,7 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   // Without a secret there is nothing to sign the demo's tokens with.
   const isDemo = config.DEMO === '1' && config.JWT_SECRET_KEY !== ''
   people(route, bus, { demo: isDemo })
+  projects(route, bus)
   conversations(route, bus)
   messages(route, bus, sends)
   live(route, bus, tickets)

@@ -5,11 +5,13 @@ import { createApp, guardDurability } from '@parley/service-kit'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config.ts'
 import type { Tables } from './db.ts'
+import { blocks } from './endpoints/blocks.ts'
 import { conversationSettings } from './endpoints/conversation-settings.ts'
 import { conversations } from './endpoints/conversations.ts'
 import { listMessages } from './endpoints/list-messages.ts'
 import { messages } from './endpoints/messages.ts'
 import { participants } from './endpoints/participants.ts'
+import { projects } from './endpoints/projects.ts'
 import { read } from './endpoints/read.ts'
 import { sendMessages } from './endpoints/send-messages.ts'
 import { sync } from './endpoints/sync.ts'
@@ -89,6 +91,8 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   participants(endpoints)
   read(endpoints)
   users(endpoints)
+  projects(endpoints)
+  blocks(endpoints)
   sync(endpoints)
   await bus.flush()
   sweeper.start()

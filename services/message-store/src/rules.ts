@@ -52,6 +52,15 @@ export function requirePlace(place: Place | undefined): Place {
   return place
 }
 
+/**
+ * Holds that it is the host application that asks, which keeps people and projects in step.
+ *
+ * @throws AppError forbidden
+ */
+export function requireService({ role }: { role: string }): void {
+  if (role !== 'service') throw new AppError('forbidden', 'only the host application may do this')
+}
+
 /** @throws AppError direct_conversation */
 export function requireNotDirect({ type }: { type: string }): void {
   if (type === 'direct') throw new AppError('direct_conversation', 'a direct conversation has two people, who stay in it')

@@ -35,7 +35,7 @@ export const conversationsRoutes = {
     summary: 'Create a conversation; I am its owner.',
     body: CreateConversationBody,
     replies: { 201: Conversation, 200: Conversation },
-    errors: ['user_not_found', 'project_not_found', 'self_conversation', 'direct_conversation', 'forbidden', 'conversation_full']
+    errors: ['user_not_found', 'project_not_found', 'self_conversation', 'direct_conversation', 'forbidden', 'conversation_full', 'blocked']
   }),
   directConversation: defineRoute({
     method: 'POST',
@@ -44,7 +44,7 @@ export const conversationsRoutes = {
     summary: 'Give my direct conversation with a person, made where there is none.',
     params: OfUser,
     replies: { 201: Conversation, 200: Conversation },
-    errors: ['user_not_found', 'self_conversation']
+    errors: ['user_not_found', 'self_conversation', 'blocked']
   }),
   getConversation: defineRoute({
     method: 'GET',

@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import { Blocks } from '../blocks.ts'
 import { defineRoute } from '../define.ts'
 import { Me, NAME_MAX, Settings, User } from '../directory.ts'
 import { Count, strict } from '../fields.ts'
@@ -57,5 +58,31 @@ export const peopleRoutes = {
     params: OfUser,
     replies: { 200: User },
     errors: ['user_not_found']
+  }),
+  blockUser: defineRoute({
+    method: 'PUT',
+    path: '/users/{user_id}/block',
+    tag: 'people',
+    summary: 'Hear no more from a person in direct conversations.',
+    params: OfUser,
+    replies: { 204: null },
+    errors: ['user_not_found', 'self_conversation', 'blocks_full']
+  }),
+  unblockUser: defineRoute({
+    method: 'DELETE',
+    path: '/users/{user_id}/block',
+    tag: 'people',
+    summary: 'Hear from a person again.',
+    params: OfUser,
+    replies: { 204: null },
+    errors: ['user_not_found', 'self_conversation']
+  }),
+  listBlocks: defineRoute({
+    method: 'GET',
+    path: '/me/blocks',
+    tag: 'people',
+    summary: 'List whom I have blocked, the latest first.',
+    replies: { 200: Blocks },
+    errors: []
   })
 }

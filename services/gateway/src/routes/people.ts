@@ -1,4 +1,4 @@
-import { GetMe, GetUser, ListUsers, ROUTES, UpdateMe } from '@parley/contracts'
+import { BlockUser, GetMe, GetUser, ListBlocks, ListUsers, ROUTES, UnblockUser, UpdateMe } from '@parley/contracts'
 import type { Bus } from '@parley/nats-kit'
 import type { Routes } from '../call.ts'
 import { HEARTBEAT_INTERVAL_MS, LIMITS, RECONNECT_MAX_JITTER_MS } from '../limits.ts'
@@ -23,4 +23,16 @@ export function people(route: Routes, bus: Bus, { demo }: { demo: boolean }): vo
   )
 
   route(ROUTES.getUser, ({ actor, params }) => bus.relay(GetUser, { actor, ...params }))
+
+  route(ROUTES.listBlocks, ({ actor }) => bus.relay(ListBlocks, { actor }))
+
+  route(ROUTES.blockUser, async ({ actor, params }) => {
+    await bus.request(BlockUser, { actor, ...params })
+    return null
+  })
+
+  route(ROUTES.unblockUser, async ({ actor, params }) => {
+    await bus.request(UnblockUser, { actor, ...params })
+    return null
+  })
 }

@@ -23,6 +23,7 @@ import type { Kysely } from '@parley/pg-kit'
 import { type Added, announceAdded, newBatch } from '../announce.ts'
 import { capabilitiesOf, historyOf } from '../capabilities.ts'
 import type { Tables } from '../db.ts'
+import { isBlockedBetween } from '../queries/blocks.ts'
 import { getConversations, insertConversation, type NewConversation, pageOfConversations } from '../queries/conversations.ts'
 import { findMembership } from '../queries/membership.ts'
 import { leaveInOutbox } from '../queries/outbox.ts'
@@ -136,6 +137,9 @@ async function create(
       at,
       ...draft
     })
+    // One that stands is still given: what was said there is theirs.
+    if (created && draft.type === 'direct' && (await isBlockedBetween(db, actor.org_id, actor.user_id, others[0]!)))
+      throw new AppError('blocked', 'one of the two has blocked the other')
     if (created)
       await leaveInOutbox(db, { id: batch, created_at: at, kind: 'conversation_added', conversation_ids: [id], user_ids: everyone })
     const [mine] = await getConversations(db, actor, [id])

@@ -1,10 +1,8 @@
-import { AddParticipant, AppError, ChangeParticipant, PARTICIPANTS_MAX, type Participant, RemoveParticipant } from '@parley/contracts'
-import { announceChanges, newBatch } from '../announce.ts'
-import { ConversationChange } from '../conversation-change.ts'
-import { changesAt } from '../queries/changes-at.ts'
+import { AddParticipant, AppError, ChangeParticipant, type Participant, RemoveParticipant } from '@parley/contracts'
+import { changeConversation, letIn, letOut, tellChange } from '../coming-and-going.ts'
+import type { ConversationChange } from '../conversation-change.ts'
 import { findMembership } from '../queries/membership.ts'
-import { enter, exit, findHeir, findPlaces, getParticipant, hasOwner, type Place, setRole } from '../queries/participants.ts'
-import { findUsers } from '../queries/people.ts'
+import { findPlaces, getParticipant, hasOwner, type Place, setRole } from '../queries/participants.ts'
 import { requireManager, requireNotDirect, requireOwnerFor, requirePlace } from '../rules.ts'
 import type { Store } from '../store.ts'
 
@@ -37,49 +35,30 @@ async function change<T>(
   work: (change: ConversationChange, subject: Subject) => Promise<T>
 ): Promise<T> {
   const user_id = given.toLowerCase()
-  const { batch } = newBatch()
-  const { result, told } = await people.asUser(actor, async db => {
+  const { result, telling } = await people.asUser(actor, async db => {
     const membership = await findMembership(db, actor, conversation_id)
     if (!membership) throw new AppError('conversation_not_found', `no conversation ${conversation_id}`)
     // Before the lock, so that a stranger holds nobody up; who leaves twice is no stranger.
     if (membership.last_read_seq === null && user_id !== actor.user_id) requirePlace(undefined)
-    const change = await ConversationChange.begin(db, membership.id, actor.user_id)
-    // Read behind the lock: what others changed meanwhile is seen here.
-    const places = await findPlaces(db, membership.id, [actor.user_id, user_id])
-    const result = await work(change, { user_id, mine: places.get(actor.user_id), theirs: places.get(user_id) })
-    if (change.versions.length === 0) return { result, told: undefined }
-    await change.finish(batch)
-    return { result, told: await changesAt(db, membership.id, change.versions, change.concerned) }
+    return changeConversation(db, { conversation_id: membership.id, actor_id: actor.user_id }, async change => {
+      // Read behind the lock: what others changed meanwhile is seen here.
+      const places = await findPlaces(db, membership.id, [actor.user_id, user_id])
+      return work(change, { user_id, mine: places.get(actor.user_id), theirs: places.get(user_id) })
+    })
   })
-  if (told) announceChanges(publisher, batch, told)
+  tellChange(publisher, telling)
   return result
 }
 
 async function add(change: ConversationChange, { user_id, mine, theirs }: Subject, role: Role) {
-  const { db, conversation, at } = change
+  const { db, conversation } = change
   const { role: myRole } = requirePlace(mine)
   const isIn = theirs?.is_active === true
   if (!isIn) requireNotDirect(conversation)
   if (conversation.type !== 'direct') requireManager(myRole)
   if (isIn) return { participant: await getParticipant(db, conversation.id, user_id), added: false }
   if (role === 'owner') requireOwnerFor(myRole, 'make an owner')
-  const { by, whom } = await namesOf(change, user_id)
-  // As many as a conversation may begin with: who makes it, and those whom they name.
-  if (change.participant_count > PARTICIPANTS_MAX)
-    throw new AppError('conversation_full', `a conversation has ${PARTICIPANTS_MAX + 1} people at most`)
-
-  await enter(db, {
-    conversation_id: conversation.id,
-    org_id: conversation.org_id,
-    user_id,
-    role,
-    version: change.nextVersion(),
-    at,
-    last_seq: change.last_seq,
-    sharesHistory: conversation.history === 'all'
-  })
-  change.count(user_id, 1)
-  await change.tell(`${by} added ${whom}`, { event: 'participant_added', user_id, actor_id: change.actor_id, display_name: whom })
+  await letIn(change, user_id, role)
   return { participant: await getParticipant(db, conversation.id, user_id), added: true }
 }
 
@@ -99,7 +78,7 @@ async function changeRole(change: ConversationChange, { user_id, mine, theirs }:
 }
 
 async function remove(change: ConversationChange, { user_id, mine, theirs }: Subject): Promise<{ removed: boolean }> {
-  const { db, conversation, actor_id } = change
+  const { conversation, actor_id } = change
   const isLeaving = user_id === actor_id
   if (isLeaving && theirs && !theirs.is_active) return { removed: false }
   const { role: myRole } = requirePlace(mine)
@@ -109,35 +88,6 @@ async function remove(change: ConversationChange, { user_id, mine, theirs }: Sub
   if (!theirs.is_active) return { removed: false }
   if (!isLeaving && theirs.role === 'owner') requireOwnerFor(myRole, 'remove an owner')
 
-  const { by, whom } = await namesOf(change, user_id)
-  await exit(db, { conversation_id: conversation.id, user_id, version: change.nextVersion(), last_seq: change.last_seq })
-  change.count(user_id, -1)
-  if (isLeaving) await change.tell(`${whom} left`, { event: 'participant_left', user_id, actor_id, display_name: whom })
-  else await change.tell(`${by} removed ${whom}`, { event: 'participant_removed', user_id, actor_id, display_name: whom })
-  if (theirs.role === 'owner') await succeed(change, user_id)
-  if (change.participant_count === 0) await archive(change)
+  await letOut(change, theirs)
   return { removed: true }
-}
-
-/** Where the last owner has gone, the next one follows. */
-async function succeed(change: ConversationChange, user_id: string): Promise<void> {
-  const { db, conversation } = change
-  if (await hasOwner(db, conversation.id, { beside: user_id })) return
-  const heir = await findHeir(db, conversation.id)
-  if (heir) await setRole(db, { conversation_id: conversation.id, user_id: heir, role: 'owner', version: change.nextVersion() })
-}
-
-/** Nobody is left to write or to come back: it is kept as it is. */
-async function archive(change: ConversationChange): Promise<void> {
-  if (change.conversation.status === 'archived') return
-  change.set({ status: 'archived' })
-  await change.tell('The conversation was archived', { event: 'status_changed', status: 'archived', actor_id: change.actor_id })
-}
-
-/** @throws AppError user_not_found, where the organization has no such person */
-async function namesOf({ db, conversation, actor_id }: ConversationChange, user_id: string): Promise<{ by: string; whom: string }> {
-  const users = new Map((await findUsers(db, conversation.org_id, [actor_id, user_id])).map(user => [user.id, user.display_name]))
-  const whom = users.get(user_id)
-  if (whom === undefined) throw new AppError('user_not_found', `no person ${user_id}`)
-  return { by: users.get(actor_id) ?? '', whom }
 }

@@ -48,3 +48,66 @@ export async function isMember(db: Kysely<Tables>, org_id: string, project_id: s
     .executeTakeFirst()
   return row !== undefined
 }
+
+/** Holds a project alone, to the end of the transaction: for whoever changes who is in it. */
+export async function lockProject(db: Kysely<Tables>, org_id: string, project_id: string): Promise<void> {
+  await sql`select from projects where org_id = ${org_id} and id = ${project_id} for no key update`.execute(db)
+}
+
+/** Creates a project, or brings it up to date: undefined is what stays as it was. */
+export async function putProject(
+  db: Kysely<Tables>,
+  { org_id, id, name, description }: { org_id: string; id: string; name: string | null | undefined; description: string | null | undefined }
+): Promise<Project> {
+  return db
+    .insertInto('projects')
+    .values({ org_id, id, name: name ?? null, description: description ?? null })
+    .onConflict(conflict =>
+      conflict.columns(['org_id', 'id']).doUpdateSet({
+        updated_at: sql<string>`now()`,
+        ...(name !== undefined && { name }),
+        ...(description !== undefined && { description })
+      })
+    )
+    .returningAll()
+    .executeTakeFirstOrThrow()
+}
+
+interface Member {
+  org_id: string
+  project_id: string
+  user_id: string
+}
+
+/** @returns false where they were a member already */
+export async function insertMember(db: Kysely<Tables>, { org_id, project_id, user_id }: Member): Promise<boolean> {
+  const { rows } = await sql`
+    insert into project_members (org_id, project_id, user_id) values (${org_id}, ${project_id}, ${user_id})
+    on conflict do nothing returning user_id`.execute(db)
+  return rows.length > 0
+}
+
+/** @returns false where they were no member */
+export async function deleteMember(db: Kysely<Tables>, { org_id, project_id, user_id }: Member): Promise<boolean> {
+  const { rows } = await sql`
+    delete from project_members where org_id = ${org_id} and project_id = ${project_id} and user_id = ${user_id}
+    returning user_id`.execute(db)
+  return rows.length > 0
+}
+
+/**
+ * A project's conversations, in the order of their ids, that a person is not in though they are coming, or is in though
+ * they are going. Uses conversations_project.
+ */
+export async function unsettledConversations(
+  db: Kysely<Tables>,
+  { org_id, project_id, user_id }: Member,
+  isComing: boolean
+): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    select c.id from conversations c
+    left join participants p on p.conversation_id = c.id and p.user_id = ${user_id}
+    where c.org_id = ${org_id} and c.project_id = ${project_id} and c.type = 'project' and coalesce(p.is_active, false) <> ${isComing}
+    order by c.id`.execute(db)
+  return rows.map(row => row.id)
+}
