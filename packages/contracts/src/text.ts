@@ -4,8 +4,8 @@ export const CONTENT_MAX = 5_000
 
 // Line feed and tab stay; other control characters have no place in a message.
 const CONTROL = /[\u0001-\u0008\u000b-\u001f\u007f-\u009f]/gu
-// What a reader cannot see: white space, format characters (zero width, direction), marks without a base.
-const INVISIBLE = /[\p{White_Space}\p{Cf}\p{M}\u115f\u1160\u3164\uffa0]/gu
+// What a reader can see: all but white space, format characters (zero width, direction), marks without a base.
+const VISIBLE = /[^\p{White_Space}\p{Cf}\p{M}\u115f\u1160\u3164\uffa0]/u
 // Direction overrides let one name look like another; names lose them, messages keep them (the page isolates each).
 const OVERRIDES = /[\u202a-\u202e\u2066-\u2069\u200e\u200f]/gu
 
@@ -30,7 +30,7 @@ export function cleanText(text: string, field = 'text'): string {
  */
 export function cleanContent(content: string, max = CONTENT_MAX): string {
   const clean = cleanText(content, 'content')
-  if (clean.replace(INVISIBLE, '') === '') throw new AppError('content_empty', 'content has nothing that can be seen')
+  if (!VISIBLE.test(clean)) throw new AppError('content_empty', 'content has nothing that can be seen')
   // A string has at most as many code points as UTF-16 units, so most contents need no second look.
   if (clean.length > max && codePoints(clean) > max) {
     throw new AppError('content_too_long', `content has ${codePoints(clean)} characters, ${max} are allowed`)
