@@ -1,6 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { AppError, check, SendMessages } from '@parley/contracts'
 import { errorLine } from '../send/batch.ts'
+import { joinLines } from '../send/lines.ts'
 import { toOutgoing } from '../send/send.ts'
 import type { Store } from '../store.ts'
 
@@ -21,6 +22,6 @@ export function sendMessages({ bus, batch }: Store): void {
         }
       })
     )
-    return lines.join('\n')
+    return joinLines(lines)
   })
 }

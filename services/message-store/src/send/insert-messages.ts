@@ -35,10 +35,12 @@ export async function insertMessages(
     return rows
   }
   const column = <K extends keyof Outgoing>(key: K) => batch.map(message => message[key])
+  const uuids = (key: 'org_id' | 'conversation_id' | 'user_id' | 'id' | 'reply_to_id') =>
+    `{${batch.map(message => message[key] ?? 'NULL')}}`
   const { rows } = await sql<Placed>`
     select * from send_batch(
-      ${id}, ${at}, ${column('org_id')}, ${column('conversation_id')}, ${column('user_id')}, ${column('id')},
-      ${column('client_message_id')}, ${column('content')}, ${column('content_type')}, ${column('reply_to_id')}, ${column('metadata')},
+      ${id}, ${at}, ${uuids('org_id')}, ${uuids('conversation_id')}, ${uuids('user_id')}, ${uuids('id')},
+      ${column('client_message_id')}, ${column('content')}, ${column('content_type')}, ${uuids('reply_to_id')}, ${column('metadata')},
       ${published}
     )`.execute(db)
   return rows

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { ChangeLog, ConversationChanged } from '@parley/contracts'
 import type { Bus, Subscription } from '@parley/nats-kit'
+import { packLines } from './lines.ts'
 
 /** A batch on its way into the stream. */
 interface Told {
@@ -21,8 +22,6 @@ const WAITING_MAX_BYTES = 16 * 1024 * 1024
 const DELETE_AFTER_MS = 50
 
 const LIVE = ConversationChanged.address.slice(0, ConversationChanged.address.indexOf('{'))
-const LINE_FEED = new Uint8Array([0x0a])
-const encoder = new TextEncoder()
 
 /**
  * Tells what is committed: at once to whoever listens, conversation by conversation, and into the stream for whoever reads
@@ -60,11 +59,11 @@ export class Publisher {
   }
 
   /** Publishes the frames of a batch, one message a conversation (two where they are large). */
-  publishConversations(batch: string, frames: ReadonlyMap<string, readonly string[]>): void {
+  publishConversations(batch: string, frames: ReadonlyMap<string, readonly Uint8Array[]>): void {
     const messages: [subject: string, data: Uint8Array][] = []
     for (const [conversation_id, lines] of frames) {
       const subject = ConversationChanged.subject({ conversation_id })
-      for (const data of joined(lines)) messages.push([subject, data])
+      for (const data of packed(lines)) messages.push([subject, data])
     }
     this.publish(batch, messages)
   }
@@ -181,35 +180,4 @@ export class Publisher {
 }
 
 /** Lines put together, each group as large as a message may be at most. */
-export function packed(lines: readonly Uint8Array[]): Uint8Array[] {
-  const messages: Uint8Array[] = []
-  let parts: Uint8Array[] = []
-  let bytes = 0
-  for (const line of lines) {
-    if (parts.length > 0 && bytes + line.length > MESSAGE_MAX_BYTES) {
-      messages.push(Buffer.concat(parts))
-      parts = []
-      bytes = 0
-    }
-    if (parts.length > 0) parts.push(LINE_FEED)
-    parts.push(line)
-    bytes += line.length + 1
-  }
-  if (parts.length > 0) messages.push(Buffer.concat(parts))
-  return messages
-}
-
-function* joined(lines: readonly string[]): Generator<Uint8Array> {
-  let from = 0
-  let bytes = 0
-  for (let i = 0; i < lines.length; i++) {
-    const size = Buffer.byteLength(lines[i]!) + 1
-    if (i > from && bytes + size > MESSAGE_MAX_BYTES) {
-      yield encoder.encode(lines.slice(from, i).join('\n'))
-      from = i
-      bytes = 0
-    }
-    bytes += size
-  }
-  yield encoder.encode(lines.slice(from).join('\n'))
-}
+export const packed = (lines: readonly Uint8Array[]): Uint8Array[] => packLines(lines, MESSAGE_MAX_BYTES)

@@ -44,10 +44,12 @@ function cleanClientId(client_message_id: string): string {
   return clean
 }
 
-/** What makes a message the same one when it is sent again: its key, undefined without a client_message_id. */
-export function keyOf({ conversation_id, user_id, client_message_id }: Outgoing): string | undefined {
-  return client_message_id === null ? undefined : `${conversation_id}${user_id}${client_message_id}`
-}
+/** What makes a message the same one when it is sent again; without a client_message_id nothing does. */
+export const isSameKey = (a: Outgoing, b: Outgoing): boolean =>
+  a.client_message_id !== null &&
+  a.client_message_id === b.client_message_id &&
+  a.conversation_id === b.conversation_id &&
+  a.user_id === b.user_id
 
 export const isSameContent = (a: Outgoing, b: Outgoing): boolean =>
   a.content === b.content && a.content_type === b.content_type && a.reply_to_id === b.reply_to_id

@@ -94,10 +94,10 @@ export class Sweeper {
       const told = await changesAt(db, batch.conversation_ids[0]!, batch.versions, batch.user_ids)
       return told ? announceChanges(this.#publisher, batch.id, told) : this.#publisher.publish(batch.id, [])
     }
-    const frames = new Map<string, string[]>()
+    const frames = new Map<string, Uint8Array[]>()
     for (const row of await messagesAtVersions(db, batch)) {
       // A version that is no longer there was passed by a later change, which is published as its own.
-      const frame = changeFrame(batch.kind as ChangeType, row.conversation_id, row.version, JSON.stringify(toMessage(row)))
+      const frame = Buffer.from(changeFrame(batch.kind as ChangeType, row.conversation_id, row.version, JSON.stringify(toMessage(row))))
       frames.set(row.conversation_id, [...(frames.get(row.conversation_id) ?? []), frame])
     }
     this.#publisher.publishConversations(batch.id, frames)
