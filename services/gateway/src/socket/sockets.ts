@@ -37,9 +37,10 @@ export class Sockets {
     this.#drainWindowMs = drainWindowMs
     const { hub, log } = services
     const connections = this.#connections
-    // A broken frame, a reset: the library closes with the right code, there is nothing to add.
+    // A broken frame, a reset: the library has sent the right code. What else comes would be read only to be dropped.
     this.#onError = function (err) {
       log.debug({ err, connection_id: sessionOf(this).connection.id }, 'socket failed')
+      this.terminate()
     }
     this.#onClose = function (code) {
       const session = sessionOf(this)
