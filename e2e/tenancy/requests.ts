@@ -58,6 +58,10 @@ export const REQUEST_PROBES: Record<string, RequestProbe> = {
       isEmpty(conversations) && isEmpty(added) && JSON.stringify(removed) === JSON.stringify([ids.conversation_id])
   },
   'messages.list': { fields: stage => ({ ...conversation(stage), query: {} }), wanted: 'conversation_not_found' },
+  'messages.search': {
+    fields: stage => ({ query: { q: 'secret', ...conversation(stage) } }),
+    wanted: 'conversation_not_found'
+  },
   'messages.get': { fields: message, wanted: 'message_not_found' },
   'messages.edit': { fields: stage => ({ ...message(stage), content: 'x' }), wanted: 'message_not_found' },
   'messages.delete': { fields: message, wanted: 'message_not_found' },

@@ -119,6 +119,28 @@ export const ROUTE_PROBES: Record<string, RouteProbe> = {
       }
     }
   },
+  'GET /conversations/{conversation_id}/search': {
+    query: '?q=secret',
+    participant: 200,
+    named: {
+      'query.before': { query: id => `?q=x&before=${id}`, of: 'message_id', outcome: INVALID_CURSOR },
+      // Nobody with that id has said anything here.
+      'query.sender_id': { query: id => `?q=x&sender_id=${id}`, of: 'user_id', outcome: 200 }
+    }
+  },
+  'GET /search': {
+    query: '?q=secret',
+    participant: 200,
+    named: {
+      'query.before': { query: id => `?q=x&before=${id}`, of: 'message_id', outcome: INVALID_CURSOR },
+      'query.sender_id': { query: id => `?q=secret&sender_id=${id}`, of: 'user_id', outcome: 200 },
+      'query.conversation_id': {
+        query: id => `?q=secret&conversation_id=${id}`,
+        of: 'conversation_id',
+        outcome: [404, 'conversation_not_found']
+      }
+    }
+  },
   'GET /messages/{message_id}': { participant: 200 },
   'PATCH /messages/{message_id}': { body: () => sent({}), participant: NOT_SENDER, owner: 200 },
   'DELETE /messages/{message_id}': { participant: NOT_SENDER, owner: 200 },

@@ -4,8 +4,17 @@ import { liveRoutes } from './routes/live.ts'
 import { messagesRoutes } from './routes/messages.ts'
 import { peopleRoutes } from './routes/people.ts'
 import { projectsRoutes } from './routes/projects.ts'
+import { searchRoutes } from './routes/search.ts'
 
 export { Config } from './routes/people.ts'
 
 /** Every call over HTTP, by the name that the gateway knows it by. */
-export const ROUTES = { ...peopleRoutes, ...projectsRoutes, ...conversationsRoutes, ...messagesRoutes, ...liveRoutes, ...demoRoutes }
+export const ROUTES = {
+  ...peopleRoutes,
+  ...projectsRoutes,
+  ...conversationsRoutes,
+  ...messagesRoutes,
+  ...searchRoutes,
+  ...liveRoutes,
+  ...demoRoutes
+}

@@ -13,11 +13,13 @@ import { messages } from './endpoints/messages.ts'
 import { participants } from './endpoints/participants.ts'
 import { projects } from './endpoints/projects.ts'
 import { read } from './endpoints/read.ts'
+import { search } from './endpoints/search.ts'
 import { sendMessages } from './endpoints/send-messages.ts'
 import { sync } from './endpoints/sync.ts'
 import { users } from './endpoints/users.ts'
 import { analyzeMessages } from './queries/analyze.ts'
 import { deleteBatches, outboxDepth } from './queries/outbox.ts'
+import { Indexer } from './search/indexer.ts'
 import { Batch } from './send/batch.ts'
 import { Publisher } from './send/publish.ts'
 import { Sweeper } from './send/sweep.ts'
@@ -70,6 +72,8 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
     () => ensureStreams(bus.connection),
     count => swept.inc(count)
   )
+  const indexed = metrics.counter('search_indexed_total', 'Messages that went into the search index.')
+  const indexer = new Indexer(store, log, count => indexed.inc(count))
   metrics.gauge('outbox_unacknowledged', 'Batches that are published and not yet acknowledged.', () => publisher.unacknowledged)
   metrics.gauge(
     'outbox_age_seconds',
@@ -94,11 +98,13 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   projects(endpoints)
   blocks(endpoints)
   sync(endpoints)
+  search(endpoints)
   await bus.flush()
   sweeper.start()
+  indexer.start()
 
   app.addHook('onClose', async () => {
-    await sweeper.stop()
+    await Promise.all([sweeper.stop(), indexer.stop()])
     await bus.finish()
     await publisher.close()
   })

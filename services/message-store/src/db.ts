@@ -99,6 +99,9 @@ export interface Tables {
   }
   project_members: { org_id: string; project_id: string; user_id: string; joined_at: Generated<string> }
   blocks: { org_id: string; blocker_id: string; blocked_id: string; created_at: Generated<string> }
+  message_search: { message_id: string; conversation_id: string; seq: number; org_id: string; version: number; lexemes: string }
+  search_progress: { conversation_id: string; seq: number }
+  search_worker: { id: number; seen_id: string | null }
   outbox_batches: {
     id: string
     created_at: string

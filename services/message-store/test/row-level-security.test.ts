@@ -32,6 +32,7 @@ for (const [who, other, later] of [
   await database.query('insert into messaging.blocks (org_id, blocker_id, blocked_id) values ($1, $2, $3)', [who.org_id, who.id, other.id])
 }
 await until(async () => (await database.query('select 1 from messaging.outbox_batches')).length === 0)
+await until(async () => (await database.query('select 1 from messaging.search_progress')).length === 2)
 await database.query(
   `insert into messaging.outbox_batches (id, created_at, kind, conversation_ids) values (gen_random_uuid(), now() + interval '1 h', 'new_message', '{}')`
 )
@@ -98,6 +99,7 @@ t.test('a query without WHERE returns nothing of another organization, of any ta
     'blocks',
     'conversations',
     'message_revisions',
+    'message_search',
     'messages',
     'organizations',
     'participants',
@@ -156,6 +158,9 @@ t.test('rows cannot be made in the name of another organization', async t => {
     conversations: `(id, org_id, type, created_by, created_at, updated_at) values (${id}, ${org}, 'group', '${ada.id}', now(), now())`,
     participants: `(conversation_id, user_id, org_id, joined_at) values ('${theirs!.id}', '${mallory.id}', ${org}, now())`,
     message_revisions: `values (${id}, '${theirs!.id}', ${org}, 9, 'x', now(), '${ada.id}')`,
+    message_search: `values (${id}, '${theirs!.id}', 99, ${org}, 99, '')`,
+    search_progress: `values (${id}, 99)`,
+    search_worker: '(id) values (1)',
     absences: `values ('${theirs!.id}', '${ada.id}', 1, 9, ${org})`,
     read_markers: `values ('${theirs!.id}', '${ada.id}', 9, ${org}, now())`,
     blocks: `values (${org}, '${mallory.id}', '${mate.id}')`,

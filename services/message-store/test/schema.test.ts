@@ -50,6 +50,7 @@ const ARRIVES_AS: Record<string, string> = {
   int8: 'number',
   bool: 'boolean',
   jsonb: 'Record<string, unknown>',
+  tsvector: 'string',
   _uuid: 'string[]',
   _int8: 'number[]'
 }

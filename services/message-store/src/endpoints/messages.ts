@@ -17,6 +17,7 @@ import {
 import { leaveInOutbox } from '../queries/outbox.ts'
 import { peopleBehind } from '../queries/unread.ts'
 import { requireOwn, requireVisible } from '../rules.ts'
+import { removeEntry, replaceEntry } from '../search/entries.ts'
 import type { Store } from '../store.ts'
 
 type Caller = { user_id: string; org_id: string }
@@ -50,7 +51,9 @@ export function messages({ bus, people, store, publisher, log }: Store): void {
         conversation_ids: [message.conversation_id],
         versions: [version]
       })
-      return { ...message, content: clean, version, edited_at: at, updated_at: at }
+      const edited = { ...message, content: clean, version, edited_at: at, updated_at: at }
+      await replaceEntry(db, edited, actor.org_id)
+      return edited
     })
     const message = toMessage(row)
     announceChange(publisher, batch, 'message_updated', message)
@@ -68,6 +71,7 @@ export function messages({ bus, people, store, publisher, log }: Store): void {
       requireOwn(message, message.status, actor.user_id)
       const version = await nextVersion(db, message.conversation_id, at)
       await deleteMessage(db, message_id, { version, at, by: actor.user_id })
+      await removeEntry(db, { ...message, version }, actor.org_id)
       await leaveInOutbox(db, {
         id: batch,
         created_at: at,

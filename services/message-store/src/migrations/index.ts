@@ -7,7 +7,8 @@ export const migrations: Record<string, Migration> = {
   '002-membership': fromFile('002-membership.sql'),
   '003-send-one': fromFile('003-send-one.sql'),
   '005-conversation-settings': fromFile('005-conversation-settings.sql'),
-  '006-directory': fromFile('006-directory.sql')
+  '006-directory': fromFile('006-directory.sql'),
+  '007-search': fromFile('007-search.sql')
 }
 
 function fromFile(name: string): Migration {

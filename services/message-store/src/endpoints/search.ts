@@ -1,0 +1,41 @@
+import { AppError, cleanText, SEARCH_MAX, SearchMessages } from '@parley/contracts'
+import { findMembership } from '../queries/membership.ts'
+import { requireParticipant } from '../rules.ts'
+import { findMessages } from '../search/find.ts'
+import { parseQuery } from '../search/query.ts'
+import type { Store } from '../store.ts'
+
+const LIMIT = 20
+
+/** What one finds messages with. */
+export function search({ bus, people }: Store): void {
+  bus.serve(SearchMessages, async ({ actor, query }) => {
+    const terms = parseQuery(cleanQuery(query.q))
+    const conversation_id = query.conversation_id?.toLowerCase()
+    return people.asUser(
+      actor,
+      async db => {
+        if (conversation_id !== undefined) requireParticipant(await findMembership(db, actor, conversation_id), conversation_id)
+        return findMessages(db, {
+          user_id: actor.user_id,
+          conversation_id,
+          terms,
+          query: { ...query, ...(query.before !== undefined && { before: query.before.toLowerCase() }) },
+          limit: query.limit ?? LIMIT,
+          maxBytes: bus.maxPayload / 2
+        })
+      },
+      { snapshot: true }
+    )
+  })
+}
+
+function cleanQuery(q: string): string {
+  const clean = cleanText(q, 'q')
+  const refuse = (message: string): never => {
+    throw new AppError('invalid_request', `q ${message}`, { errors: [{ path: '/q', message }] })
+  }
+  if (clean === '') refuse('must not be blank')
+  if (clean.length > SEARCH_MAX && Array.from(clean).length > SEARCH_MAX) refuse(`must have ${SEARCH_MAX} characters at most`)
+  return clean
+}

@@ -1,0 +1,140 @@
+import type { Database, Kysely } from '@parley/pg-kit'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Tables } from '../db.ts'
+import { type Entry, writeEntries } from '../queries/search.ts'
+import {
+  behindAfter,
+  newestId,
+  newsAfter,
+  type PendingMessage,
+  pendingMessages,
+  setSeen,
+  takeWorker,
+  writeProgress
+} from '../queries/search-progress.ts'
+import { lexemesOf } from './lexemes.ts'
+import { firstIdAt, timeOf } from './time.ts'
+
+/** A message can be found within a second of its sending: this, and what the batch itself takes. */
+const EVERY_MS = 400
+const BATCH_MAX = 500
+/** Two stores that disagree about the time, a transaction that was slow to commit: so far back is looked again. */
+const OVERLAP_MS = 2_000
+/** How often all conversations are compared with what is in the index. */
+const COMPARE_EVERY_MS = 10 * 60_000
+const COMPARED_AT_ONCE = 500
+const NONE = '00000000-0000-0000-0000-000000000000'
+
+/**
+ * Fills the search index from `messages`, in batches, behind the senders' backs. Several stores may run: whoever holds the
+ * one row of `search_worker` works, for one transaction, and the others find it taken.
+ *
+ * The truth is `search_progress`: up to which seq each conversation is in the index. Since seqs have no holes and are
+ * visible in their order, all after it is what is missing, whatever died meanwhile; nothing of it depends on the stream.
+ * Which conversations to look at is known in two ways: by the newest message ids, which is fast and may pass over what is
+ * late, and by comparing all conversations, at the start and now and then, which finds whatever was passed over and also what
+ * was said before there was an index.
+ */
+export class Indexer {
+  readonly #db: Database<Tables>
+  readonly #log: FastifyBaseLogger
+  readonly #onIndexed: (count: number) => void
+  readonly #everyMs: number
+  #timer: NodeJS.Timeout | undefined
+  #running: Promise<void> = Promise.resolve()
+  #isStopping = false
+  /** The conversation up to which all were compared; undefined while none are. */
+  #comparedTo: string | undefined = NONE
+  #comparedAt = Date.now()
+
+  constructor(db: Database<Tables>, log: FastifyBaseLogger, onIndexed: (count: number) => void, { everyMs = EVERY_MS } = {}) {
+    this.#db = db
+    this.#log = log
+    this.#onIndexed = onIndexed
+    this.#everyMs = everyMs
+  }
+
+  start(): void {
+    if (this.#isStopping) return
+    this.#timer = setTimeout(() => {
+      this.#running = this.#run()
+        .catch(err => this.#log.warn({ err }, 'the search index could not be filled'))
+        .finally(() => this.start())
+    }, this.#everyMs)
+  }
+
+  /** Finishes the batch in hand. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    clearTimeout(this.#timer)
+    await this.#running
+    clearTimeout(this.#timer)
+  }
+
+  /** All that is new; then, where a comparison is under way, one batch of what was passed over. */
+  async #run(): Promise<void> {
+    while (!this.#isStopping && (await this.#indexNews()));
+    if (this.#comparedTo === undefined && Date.now() - this.#comparedAt > COMPARE_EVERY_MS) this.#comparedTo = NONE
+    // Until the next turn: what is new goes before what is old.
+    for (const until = Date.now() + this.#everyMs; !this.#isStopping && this.#comparedTo !== undefined && Date.now() < until; ) {
+      await this.#compare()
+    }
+  }
+
+  /** @returns whether there is more */
+  #indexNews(): Promise<boolean> {
+    return this.#db.transaction(async db => {
+      const worker = await takeWorker(db)
+      if (!worker) return false
+      if (worker.seen_id === null) {
+        // The very first time: all that stands already is for the comparison.
+        await setSeen(db, (await newestId(db)) ?? firstIdAt(Date.now()))
+        return false
+      }
+      const { conversation_ids, newest_id } = await newsAfter(db, firstIdAt(timeOf(worker.seen_id) - OVERLAP_MS))
+      const count = await this.#index(db, conversation_ids)
+      if (count === BATCH_MAX) return true
+      if (newest_id !== null && newest_id !== worker.seen_id) await setSeen(db, newest_id)
+      return false
+    })
+  }
+
+  async #compare(): Promise<void> {
+    await this.#db.transaction(async db => {
+      // Whoever has it compares as well.
+      if (this.#comparedTo === undefined || !(await takeWorker(db))) return
+      const { conversation_ids, last } = await behindAfter(db, this.#comparedTo, COMPARED_AT_ONCE)
+      const count = await this.#index(db, conversation_ids)
+      if (count === BATCH_MAX) return
+      this.#comparedTo = last ?? undefined
+      if (last === null) this.#comparedAt = Date.now()
+    })
+  }
+
+  /** Puts the next messages of conversations into the index, and with them how far it is. */
+  async #index(db: Kysely<Tables>, conversation_ids: readonly string[]): Promise<number> {
+    const pending = await pendingMessages(db, conversation_ids, BATCH_MAX)
+    if (pending.length === 0) return 0
+    await writeEntries(db, pending.filter(isFindable).map(toEntry))
+    const done = new Map<string, number>()
+    for (const { conversation_id, seq } of pending) done.set(conversation_id, Math.max(seq, done.get(conversation_id) ?? 0))
+    await writeProgress(
+      db,
+      Array.from(done, ([conversation_id, seq]) => ({ conversation_id, seq }))
+    )
+    this.#onIndexed(pending.length)
+    return pending.length
+  }
+}
+
+/** What a system tells and what was taken back is never found. */
+const isFindable = ({ content_type, is_deleted }: PendingMessage): boolean => content_type !== 'system' && !is_deleted
+
+const toEntry = (message: PendingMessage): Entry => ({
+  message_id: message.id,
+  conversation_id: message.conversation_id,
+  seq: message.seq,
+  org_id: message.org_id,
+  version: message.version,
+  lexemes: lexemesOf(message)
+})

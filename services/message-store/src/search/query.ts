@@ -1,0 +1,56 @@
+import { HAS_FILE, senderLexeme, signLexemes, wordLexemes } from './lexemes.ts'
+import { analyse, type Run, type Word } from './runs.ts'
+
+/** What a message must have, all of it: a word, signs, or a phrase, which stands there as it was written. */
+export type Term = { kind: 'word'; word: Word } | { kind: 'signs'; text: string } | { kind: 'phrase'; runs: readonly Run[] }
+
+const PHRASE = /["“”„«»]([^"“”„«»]*)["“”„«»]/g
+
+/** Reads a query. Nothing in it is an operator but quotation marks in pairs. */
+export function parseQuery(q: string): Term[] {
+  const terms: Term[] = []
+  let at = 0
+  for (const match of q.matchAll(PHRASE)) {
+    terms.push(...looseTerms(q.slice(at, match.index)))
+    const { runs } = analyse(match[1]!)
+    if (runs.length > 0) terms.push({ kind: 'phrase', runs })
+    at = match.index + match[0].length
+  }
+  terms.push(...looseTerms(q.slice(at)))
+  return terms
+}
+
+function looseTerms(text: string): Term[] {
+  return analyse(text).runs.map(run => (run.kind === 'word' ? { kind: 'word', word: run } : { kind: 'signs', text: run.text }))
+}
+
+/** The terms and filters as a `tsquery` on lexemes. What it finds is a superset: a match is confirmed on the text. */
+export function toTsquery(
+  terms: readonly Term[],
+  { sender_id, has }: { sender_id?: string | undefined; has?: string | undefined }
+): string {
+  const wanted = new Set(terms.map(term => toExpression(term)))
+  if (sender_id !== undefined) wanted.add(quoted(senderLexeme(sender_id.toLowerCase())))
+  if (has !== undefined) wanted.add(quoted(HAS_FILE))
+  return [...wanted].join(' & ')
+}
+
+function toExpression(term: Term): string {
+  if (term.kind === 'signs') return allOf(signLexemes(term.text))
+  if (term.kind === 'phrase') {
+    return [...new Set(term.runs.flatMap(run => (run.kind === 'signs' ? signLexemes(run.text) : [wordLexemes(run.text).beginning])))]
+      .map(quoted)
+      .join(' & ')
+  }
+  const { word } = term
+  const ways = word.forms.flatMap(form => {
+    const { beginning, parts } = wordLexemes(form)
+    return parts.length > 0 ? [quoted(beginning), allOf(parts)] : [quoted(beginning)]
+  })
+  if (word.text.length > 2) ways.push(quoted(`~${word.stem}`))
+  return `(${[...new Set(ways)].join(' | ')})`
+}
+
+const allOf = (lexemes: readonly string[]): string => `(${[...new Set(lexemes)].map(quoted).join(' & ')})`
+/** No lexeme has a quote or a backslash: it is letters, digits, or made by us. */
+export const quoted = (lexeme: string): string => `'${lexeme}'`
