@@ -16,6 +16,8 @@ interface Told {
 const GIVE_UP_MS = 5_000
 /** A message for NATS: far below the smallest usual limit of 1 MiB. */
 const MESSAGE_MAX_BYTES = 512 * 1024
+/** How long lines for the stream gather: each message to it is a flush of its disk, which others' commits may wait behind. */
+const GATHER_MS = 20
 /** What waits for a slow stream; beyond it the rows stay for the sweeper. */
 const WAITING_MAX_BYTES = 16 * 1024 * 1024
 /** Under load the next batch's statement has deleted the row long before (a statement of its own each time: 5 % less). */
@@ -25,9 +27,9 @@ const LIVE = ConversationChanged.address.slice(0, ConversationChanged.address.in
 
 /**
  * Tells what is committed: at once to whoever listens, conversation by conversation, and into the stream for whoever reads
- * later. Nobody who is live waits for the stream, and it gets one message at a time: while one is under way the next
- * gathers, whatever its conversations, so a slow disk means larger messages and not more flushes. With a message for each
- * conversation and batch the stream needed 26 µs of NATS a message and fell behind by thousands of flushes.
+ * later. Nobody who is live waits for the stream, and it gets one message at a time: for a moment, and while one is under
+ * way, the next gathers, whatever its conversations, so a slow disk means larger messages and not more flushes. With a
+ * message for each conversation and batch the stream needed 26 µs of NATS a message and fell behind by thousands of flushes.
  *
  * No message ids: a publish may be repeated and grouped differently, so whoever receives goes by version.
  */
@@ -44,6 +46,7 @@ export class Publisher {
   #step = 0
   #done: string[] = []
   #deleting: NodeJS.Timeout | undefined
+  #gathering: NodeJS.Timeout | undefined
   #isClosed = false
   readonly #timer: NodeJS.Timeout
 
@@ -83,11 +86,18 @@ export class Publisher {
     if (this.#waitingBytes + bytes > WAITING_MAX_BYTES) return
     this.#waiting.push({ batch, lines, bytes, since: Date.now() })
     this.#waitingBytes += bytes
-    this.#advance()
+    this.#advanceSoon()
+  }
+
+  #advanceSoon(): void {
+    if (this.#waitingBytes >= MESSAGE_MAX_BYTES) this.#advance()
+    else if (this.#waiting.length > 0) this.#gathering ??= setTimeout(() => this.#advance(), GATHER_MS)
   }
 
   /** Sends the stream the next message, or a few where one batch is larger than a message may be. */
   #advance(): void {
+    clearTimeout(this.#gathering)
+    this.#gathering = undefined
     if (this.#underWay.length > 0 || this.#waiting.length === 0) return
     let count = 0
     let bytes = 0
@@ -132,7 +142,7 @@ export class Publisher {
       this.#deleting ??= setTimeout(() => void this.#deleteDone(), DELETE_AFTER_MS)
     }
     this.#underWay = []
-    this.#advance()
+    this.#advanceSoon()
   }
 
   async #deleteDone(): Promise<void> {
@@ -173,6 +183,7 @@ export class Publisher {
     while (this.unacknowledged > 0 && Date.now() < until && this.#bus.isConnected) await new Promise(resolve => setTimeout(resolve, 5))
     this.#isClosed = true
     clearInterval(this.#timer)
+    clearTimeout(this.#gathering)
     clearTimeout(this.#deleting)
     await this.#deleteDone()
     this.#subscription.unsubscribe()
