@@ -70,7 +70,15 @@ export type LiveState = Static<typeof LiveState>
 
 export const OpenUsers = defineRequest('users.open', {
   summary: 'Tell the conversations, versions and unread counts of people who connect; many in one question.',
-  request: Type.Object({ users: Type.Array(Type.Object({ user_id: Id, org_id: Id }), { maxItems: 200 }) }, strict),
+  request: Type.Object(
+    {
+      users: Type.Array(Type.Object({ user_id: Id, org_id: Id }), { maxItems: 200 }),
+      profiles: Type.Optional(
+        Type.Array(Profile, { maxItems: 200, description: 'People to create or refresh before the answer, as by users.ensure.' })
+      )
+    },
+    strict
+  ),
   reply: Type.Object({ states: Type.Array(LiveState) }),
   timeoutMs: 5_000
 })

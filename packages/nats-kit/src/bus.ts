@@ -178,6 +178,7 @@ export class Bus {
 
   /** What `onMessage` throws is a message that it cannot take: told in the log, and passed over. */
   subscribe(subject: string, onMessage: (message: Msg) => void): Subscription {
+    this.gather()
     return this.connection.subscribe(subject, {
       callback: (error, message) => {
         if (error) return this.#log.error({ err: error, subject }, 'subscription failed')

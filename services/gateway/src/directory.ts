@@ -18,11 +18,30 @@ export class Directory {
   }
 
   /** Resolves once the person and their organization stand in the database as the token says. */
-  async ensure(profile: Profile): Promise<void> {
+  ensure(profile: Profile): Promise<void> {
+    return this.tell(profile, async news => {
+      if (news) await this.#ensure.ask(news)
+    })
+  }
+
+  /**
+   * Runs a question to the store that makes a person known by the way.
+   *
+   * @param ask given the profile that has to go along, undefined where the store has it already; resolves once it stands
+   */
+  async tell<T>(profile: Profile, ask: (news: Profile | undefined) => Promise<T>): Promise<T> {
     const key = profile.org_id + profile.id
-    const known = this.#known.get(key)
-    if (known && isSame(known, profile)) return
-    await this.#ensure.ask(profile)
+    const before = this.#known.get(key)
+    if (before && isSame(before, profile)) return ask(undefined)
+    const answer = await ask(profile)
+    const now = this.#known.get(key)
+    // Another token of the same person was told at the same time: nobody knows which one came last, so ask again next time.
+    if (now && now !== before && !isSame(now, profile)) this.#known.delete(key)
+    else this.#remember(key, profile)
+    return answer
+  }
+
+  #remember(key: string, profile: Profile): void {
     if (this.#known.size >= KNOWN_MAX) this.#known.delete(this.#known.keys().next().value!)
     this.#known.set(key, profile)
   }

@@ -1,7 +1,8 @@
-import { EnsureUsers } from '@parley/contracts'
-import { failOnLeftovers, profileOf } from '@parley/test-kit'
+import { randomUUID } from 'node:crypto'
+import { EnsureUsers, OpenUsers, type Profile } from '@parley/contracts'
+import { failOnLeftovers, type Person, profileOf } from '@parley/test-kit'
 import t from 'tap'
-import { setup } from './setup.ts'
+import { setup, upTo } from './setup.ts'
 
 failOnLeftovers(t)
 
@@ -44,4 +45,29 @@ t.test('an organization that has a new name has it even if none of its people ch
   await bus.request(EnsureUsers, { users: [{ ...profileOf(ada), org_name: 'Engines' }] })
   const [row] = await database.query<{ name: string }>('select name from messaging.organizations where id = $1', [ada.org_id])
   t.equal(row!.name, 'Engines')
+})
+
+t.test('who opens with a profile stands as it says once the answer is there, new or changed, and is told their conversations', async t => {
+  const { bus, people, group, database } = await setup(t)
+  const [ada, bob] = await people('Ada', 'Bob')
+  const { id } = await group(ada, bob)
+  const eve = { ...bob, id: randomUUID(), name: 'Eve', username: 'eve' }
+  const open = (users: Person[], profiles?: Profile[]) =>
+    bus.request(OpenUsers, { users: users.map(({ id, org_id }) => ({ user_id: id, org_id })), ...(profiles && { profiles }) })
+
+  const { states } = await open([ada, eve, bob], [{ ...profileOf(ada), title: 'Countess' }, profileOf(eve)])
+  t.same(
+    states.map(state => state.conversations.map(c => c.id)),
+    [[id], [], [id]]
+  )
+  const rows = () => database.query('select id, xmin::text as written, display_name, title from messaging.users order by display_name')
+  const after = await rows()
+  t.match(after, [
+    { id: ada.id, title: 'Countess' },
+    { id: bob.id, title: null },
+    { id: eve.id, display_name: 'Eve' }
+  ])
+  await Promise.all(upTo(10).map(() => open([ada, eve], [{ ...profileOf(ada), title: 'Countess' }, profileOf(eve)])))
+  await open([ada, bob])
+  t.same(await rows(), after, 'once')
 })

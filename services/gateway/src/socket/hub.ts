@@ -178,7 +178,7 @@ export class Hub implements RoomOwner {
   async stand(rooms: readonly Room[]): Promise<void> {
     const fresh = rooms.filter(room => room.version === undefined)
     if (fresh.length === 0) return
-    await this.#bus.flush()
+    // What the bus hears of one connection it takes in order: once this is answered the subscriptions stand.
     await Promise.all(fresh.map(async room => room.stand((await this.#heads.ask(room.id)) ?? 0)))
   }
 

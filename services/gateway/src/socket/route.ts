@@ -20,21 +20,28 @@ export async function socketRoute(
     preClose: () => sockets.close()
   })
 
+  const refusalOf = (request: FastifyRequest): AppError | undefined => {
+    if (!isAllowed(request, origins)) return new AppError('foreign_origin', 'this origin may not open a socket')
+    return sockets.isClosing ? new AppError('unavailable', 'the gateway is stopping') : undefined
+  }
   door.get(
     '/api/v1/ws',
     {
       websocket: true,
-      preValidation: async request => {
-        if (!isAllowed(request, origins)) throw new AppError('foreign_origin', 'this origin may not open a socket')
-        if (sockets.isClosing) throw new AppError('unavailable', 'the gateway is stopping')
+      // It makes its headers anew for each request (43 of 590 µs a connect), and an upgrade carries none of them.
+      helmet: false,
+      preValidation: async (request, reply) => {
+        const refusal = refusalOf(request)
+        if (refusal || !request.ws) reply.helmet()
+        if (refusal) throw refusal
       }
     },
     (ws, request) => {
       letGo(ws, request)
-      const query = new URL(request.url, 'http://localhost').searchParams
-      const ticket = query.get('ticket')
-      const token = tokenOf(request.raw, query)
-      const credential = ticket !== null ? () => tickets.take(ticket) : token !== undefined ? async () => token : undefined
+      const query = request.query as Query
+      const ticket = firstOf(query.ticket)
+      const token = tokenOf(request.raw, firstOf(query.token))
+      const credential = ticket !== undefined ? () => tickets.take(ticket) : token !== undefined ? async () => token : undefined
       sockets.accept(ws, credential)
     }
   )
@@ -49,6 +56,11 @@ function letGo(ws: WebSocket, { raw: { socket } }: FastifyRequest): void {
   const { _httpMessage: response } = socket as Socket & { _httpMessage?: ServerResponse }
   response?.detachSocket(socket)
 }
+
+/** What is repeated in a query string comes as a list. */
+type Query = Record<string, string | string[] | undefined>
+
+const firstOf = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value)
 
 /** The page's own origin, or one of the list, compared whole; a client that is no browser sends none. */
 function isAllowed(request: FastifyRequest, origins: ReadonlySet<string>): boolean {

@@ -86,12 +86,11 @@ export class Session {
     this.#state = { phase: 'entering', early }
     try {
       const identity = await tokens.verify(await credential())
-      await directory.ensure(identity.profile)
       if (!connection.isOpen) return
       const { id: user_id, org_id } = identity.profile
       if ((hub.connectionsOf(user_id, org_id)?.size ?? 0) >= SOCKETS_PER_USER_MAX) return connection.close('too_many_sockets')
       connection.identity = identity
-      const { state, open } = await hub.catchUp.follow(connection)
+      const { state, open } = await directory.tell(identity.profile, news => hub.catchUp.follow(connection, news))
       if (!connection.isOpen) return hub.leave(connection)
       connection.send({
         type: 'ready',

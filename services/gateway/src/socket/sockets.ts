@@ -169,8 +169,8 @@ export const SOCKET_OPTIONS = {
 } as const
 
 /** The token that comes with an upgrade by header or query. */
-export function tokenOf(request: IncomingMessage, query: URLSearchParams): string | undefined {
+export function tokenOf(request: IncomingMessage, inQuery: string | undefined): string | undefined {
   const header = request.headers.authorization
   if (header !== undefined) return header.replace(/^Bearer +/i, '')
-  return query.get('token') ?? undefined
+  return inQuery
 }

@@ -1,4 +1,15 @@
-import { AppError, EnsureUsers, GetMe, GetUser, ListUsers, type LiveState, metadataJson, OpenUsers, UpdateMe } from '@parley/contracts'
+import {
+  AppError,
+  EnsureUsers,
+  GetMe,
+  GetUser,
+  ListUsers,
+  type LiveState,
+  metadataJson,
+  OpenUsers,
+  type Profile,
+  UpdateMe
+} from '@parley/contracts'
 import type { Kysely } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
 import { findUsers, newsOf, readSettings, searchUsers, upsertUsers, writeSettings } from '../queries/people.ts'
@@ -9,19 +20,25 @@ type Caller = { user_id: string; org_id: string }
 
 /** People and organizations. */
 export function users({ bus, people, store }: Store): void {
-  bus.serve(EnsureUsers, async ({ users }) => {
-    const news = await store.query(db => newsOf(db, users))
+  const write = async (news: readonly Profile[]): Promise<void> => {
     if (news.length > 0) await store.transaction(db => upsertUsers(db, news))
+  }
+
+  bus.serve(EnsureUsers, async ({ users }) => {
+    await write(await store.query(db => newsOf(db, users)))
     return { ensured: users.length }
   })
 
-  bus.serve(OpenUsers, async ({ users }) => {
+  bus.serve(OpenUsers, async ({ users, profiles = [] }) => {
     const states = new Map<string, LiveState>(
       users.map(user => [user.user_id + user.org_id, { ...user, unread_total: 0, conversations: [] }])
     )
-    for (const { user_id, org_id, id, version, unread_count, hidden } of await store.query(db =>
-      conversationsOf(db, [...states.values()])
-    )) {
+    // Both at once on one connection: who is new is in no conversation, so neither waits for the other.
+    const [news, rows] = await store.query(db =>
+      Promise.all([profiles.length > 0 ? newsOf(db, profiles) : [], conversationsOf(db, [...states.values()])])
+    )
+    await write(news)
+    for (const { user_id, org_id, id, version, unread_count, hidden } of rows) {
       const state = states.get(user_id + org_id)
       state?.conversations.push({
         id,

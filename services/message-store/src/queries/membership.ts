@@ -50,6 +50,6 @@ export async function findMembership(
  * messages never lie past one's position. The subquery reads messages_uncounted alone.
  */
 export const UNREAD_COUNT = sql<number>`
-  greatest(0, c.last_seq - p.last_read_seq - (
+  case when c.last_seq > p.last_read_seq then greatest(0, c.last_seq - p.last_read_seq - (
     select count(*) from messages x
-    where x.conversation_id = c.id and x.seq > p.last_read_seq and (x.deleted_at is not null or x.content_type = 'system')))`
+    where x.conversation_id = c.id and x.seq > p.last_read_seq and (x.deleted_at is not null or x.content_type = 'system'))) else 0 end`

@@ -33,14 +33,15 @@ export const escapeLike = (text: string): string => text.replace(/[\\%_]/g, '\\$
 
 /**
  * Those of some profiles that the tables do not have so yet, each person once and in the order of their ids. Nearly always
- * none: people come back far more often than they are new or change their names. One index probe a person.
+ * none: people come back far more often than they are new or change their names. One index probe a person, also where the
+ * planner would read the table (640 µs of a backend for 7 people among 3,200, 250 like this).
  */
 export async function newsOf(db: Kysely<Tables>, profiles: readonly Profile[]): Promise<Profile[]> {
   // One row of a statement may be touched once; of two profiles of one person the later one stands.
   const unique = [...new Map(profiles.map(p => [p.org_id + p.id, p])).values()].sort((a, b) => (a.org_id + a.id < b.org_id + b.id ? -1 : 1))
   const { rows } = await sql<{ place: number }>`
     select x.place::integer from ${unnest(unique)}
-    left join users u on u.org_id = x.org_id and u.id = x.id
+    left join lateral (select * from users where org_id = x.org_id and id = x.id offset 0) u on true
     left join organizations o on o.id = x.org_id
     where u.id is null or o.name <> x.org_name or ${DIFFERS}
     order by x.place`.execute(db)
@@ -75,13 +76,13 @@ export async function upsertUsers(db: Kysely<Tables>, profiles: readonly Profile
     where u.org_id = x.org_id and u.id = x.id and ${DIFFERS}`.execute(db)
 }
 
-/** Profiles as the rows of `x`, with the place of each from 1. */
+/** Profiles as the rows of `x`, with the place of each from 1. Subqueries, so that one plan serves any number of them. */
 function unnest(profiles: readonly Profile[]) {
-  const column = <K extends keyof Profile>(key: K) => profiles.map(profile => profile[key])
+  const ids = (key: keyof Profile) => sql`(select ${profiles.map(profile => profile[key])}::uuid[])`
+  const texts = (key: keyof Profile) => sql`(select ${profiles.map(profile => profile[key])}::text[])`
   return sql`unnest(
-      ${column('org_id')}::uuid[], ${column('id')}::uuid[], ${column('org_name')}::text[], ${column('username')}::text[],
-      ${column('display_name')}::text[], ${column('title')}::text[], ${column('department')}::text[], ${column('avatar_url')}::text[],
-      ${column('email')}::text[], ${column('role')}::text[]
+      ${ids('org_id')}, ${ids('id')}, ${texts('org_name')}, ${texts('username')}, ${texts('display_name')}, ${texts('title')},
+      ${texts('department')}, ${texts('avatar_url')}, ${texts('email')}, ${texts('role')}
     ) with ordinality as x (org_id, id, org_name, username, display_name, title, department, avatar_url, email, role, place)`
 }
 

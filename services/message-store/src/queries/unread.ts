@@ -13,7 +13,12 @@ export interface OpenConversation {
   hidden: Range[] | null
 }
 
-/** Every conversation of some people, with version and unread count. Uses participants_user. */
+/**
+ * Every conversation of some people, with version and unread count. One probe of participants_user a person and one of
+ * conversations_pkey a conversation, whatever the planner knows: as plain joins it read both tables whole where they were
+ * small or new to it (930 µs of a backend for 7 people among 3,200, 240 like this). The arrays stand in a subquery, since a
+ * plan that knows their length is made anew for each question (460 µs for one person, 220 like this).
+ */
 export async function conversationsOf(
   db: Kysely<Tables>,
   people: readonly { user_id: string; org_id: string }[]
@@ -21,9 +26,9 @@ export async function conversationsOf(
   const { rows } = await sql<OpenConversation>`
     select p.user_id, p.org_id, c.id, c.version, ${UNREAD_COUNT} as unread_count,
       case when p.joined_version > 1 then ${HIDDEN} end as hidden
-    from unnest(${people.map(p => p.user_id)}::uuid[], ${people.map(p => p.org_id)}::uuid[]) as who (user_id, org_id)
-    join participants p on p.user_id = who.user_id and p.org_id = who.org_id and p.is_active
-    join conversations c on c.id = p.conversation_id`.execute(db)
+    from unnest((select ${people.map(p => p.user_id)}::uuid[]), (select ${people.map(p => p.org_id)}::uuid[])) as who (user_id, org_id)
+    cross join lateral (select * from participants where user_id = who.user_id and org_id = who.org_id and is_active offset 0) p
+    cross join lateral (select id, version, last_seq from conversations where id = p.conversation_id offset 0) c`.execute(db)
   return rows
 }
 
