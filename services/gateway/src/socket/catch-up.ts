@@ -74,13 +74,17 @@ export class CatchUp {
     this.#states = new Coalescer(users => this.#askStates(users), PEOPLE_MAX, WAVE_MS)
   }
 
-  /** One question for each person, however many of their devices come in at once. */
+  /**
+   * One question for each person, however many of their devices come in at once. Their subscriptions go out just before it,
+   * all in one write, and on the same connection to the bus: once it is answered they stand.
+   */
   async #askStates(users: Question[]): Promise<LiveState[]> {
     const people = new Map<string, Question>()
     for (const { user_id, org_id, news } of users) {
       const key = org_id + user_id
       people.set(key, { user_id, org_id, news: news ?? people.get(key)?.news })
     }
+    for (const { user_id, org_id } of people.values()) this.#hub.hear(user_id, org_id)
     const states = await this.#openUsers([...people.values()])
     const byPerson = new Map(states.map(state => [state.org_id + state.user_id, state]))
     return users.map(({ user_id, org_id }) => byPerson.get(org_id + user_id)!)
@@ -115,7 +119,6 @@ export class CatchUp {
   async #follow(connection: Connection, news: Profile | undefined): Promise<{ state: LiveState; open: () => void }> {
     const { id: user_id, org_id } = connection.identity!.profile
     connection.onSlow = this.#recoverLater
-    // The question follows on the same connection to the bus: once it is answered the subscription stands.
     this.#hub.followPerson(connection)
     const joined = new Map<string, Room>()
     let state: LiveState

@@ -33,7 +33,8 @@ export interface Person {
   readonly user_id: string
   readonly org_id: string
   readonly connections: Set<Connection>
-  readonly subscription: Subscription
+  /** Undefined until the first of them is let in. */
+  subscription: Subscription | undefined
 }
 
 /**
@@ -88,7 +89,7 @@ export class Hub implements RoomOwner {
     if (!person) return
     person.connections.delete(connection)
     if (person.connections.size > 0) return
-    person.subscription.unsubscribe()
+    person.subscription?.unsubscribe()
     this.#people.delete(key)
   }
 
@@ -134,17 +135,24 @@ export class Hub implements RoomOwner {
     room.viewers = undefined
   }
 
+  /** Counts a connection among its person's; what concerns them is heard from `hear` on. */
   followPerson(connection: Connection): void {
     const { id: user_id, org_id } = connection.identity!.profile
     const key = org_id + user_id
     let person = this.#people.get(key)
     if (!person) {
-      const connections = new Set<Connection>()
-      const subscription = this.#bus.subscribe(`*.users.${org_id}.${user_id}`, message => this.#onPersonal(connections, message))
-      person = { user_id, org_id, connections, subscription }
+      person = { user_id, org_id, connections: new Set(), subscription: undefined }
       this.#people.set(key, person)
     }
     person.connections.add(connection)
+  }
+
+  /** Subscribes to what concerns a person of whom connections are here. */
+  hear(user_id: string, org_id: string): void {
+    const person = this.#people.get(org_id + user_id)
+    if (!person) return
+    const { connections } = person
+    person.subscription ??= this.#bus.subscribe(`*.users.${org_id}.${user_id}`, message => this.#onPersonal(connections, message))
   }
 
   /**
@@ -274,7 +282,7 @@ export class Hub implements RoomOwner {
     clearInterval(this.#sweep)
     this.catchUp.close()
     for (const room of this.#rooms.values()) room.close()
-    for (const person of this.#people.values()) person.subscription.unsubscribe()
+    for (const person of this.#people.values()) person.subscription?.unsubscribe()
     this.#rooms.clear()
     this.#people.clear()
   }
