@@ -1,3 +1,4 @@
+import { CHANGE_TYPES } from '@parley/contracts'
 import type { Frame } from '@parley/test-kit'
 import { type Cast, type History, seen } from '../history.ts'
 import type { Random } from '../random.ts'
@@ -12,15 +13,6 @@ export interface Held {
   since: number
 }
 
-const CHANGES = new Set([
-  'new_message',
-  'message_updated',
-  'message_deleted',
-  'participant_added',
-  'participant_updated',
-  'participant_removed',
-  'conversation_updated'
-])
 const RESUME = 'resume'
 const RESUME_AGAIN_MS = 200
 
@@ -112,7 +104,7 @@ export class Reader extends LiveClient {
       if (text.includes(mark)) this.#history.add({ proc: this.proc, type: 'ok', op: 'leak', value: mark, code: text.slice(0, 400) })
     }
     const frame: Frame = JSON.parse(text)
-    if (CHANGES.has(frame.type)) this.onChange(frame)
+    if (CHANGE_TYPES.has(frame.type)) this.onChange(frame)
     else if (frame.type === 'sync') this.#onSync(frame)
     else if (frame.type === 'resumed') this.#onResumed(frame)
     else if (frame.type === 'conversation_added') this.#onAdded(frame)

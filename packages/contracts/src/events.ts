@@ -64,6 +64,9 @@ const Change = Type.Union([
   ConversationUpdated
 ])
 
+/** The types of frames that are lasting changes: those that have a version, and reach a client in its order. */
+export const CHANGE_TYPES: ReadonlySet<string> = new Set(Change.anyOf.map(({ properties }) => properties.type.const))
+
 /**
  * Published after the commit, by message-store alone; at least once, grouped as it comes, possibly out of order:
  * whoever receives goes by `version`. The payload is one frame a line. For those who are live: kept nowhere.

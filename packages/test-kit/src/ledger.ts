@@ -1,4 +1,4 @@
-import type { Message, Participant } from '@parley/contracts'
+import { CHANGE_TYPES, type Message, type Participant } from '@parley/contracts'
 import type { Frame } from './socket.ts'
 
 interface Entry {
@@ -12,16 +12,6 @@ interface Entry {
   /** Who is or was in it, with the version at which that was told. */
   readonly people: Map<string, { version: number; is_active: boolean }>
 }
-
-const CHANGES = new Set([
-  'new_message',
-  'message_updated',
-  'message_deleted',
-  'participant_added',
-  'participant_updated',
-  'participant_removed',
-  'conversation_updated'
-])
 
 /**
  * What a client holds that goes by the letter of the interface, and a strict look at each frame on its way in: on one
@@ -66,7 +56,7 @@ export class Ledger {
     else if (frame.type === 'conversation_removed') this.#entries.delete(frame.conversation_id)
     else if (frame.type === 'resumed') for (const id of [...(frame.removed ?? []), ...(frame.reset ?? [])]) this.#forget(id)
     else if (frame.type === 'sync') this.#sync(frame)
-    else if (CHANGES.has(frame.type)) this.#change(frame)
+    else if (CHANGE_TYPES.has(frame.type)) this.#change(frame)
   }
 
   /** What was held of a conversation is worth nothing; one that this connection has named meanwhile goes on from there. */
