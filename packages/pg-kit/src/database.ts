@@ -53,9 +53,12 @@ const SNAPSHOT = 'begin isolation level repeatable read read only'
  */
 export class Database<DB> {
   readonly pool: pg.Pool
+  /** Host and port, for whoever reads of it in the log. */
+  readonly #server: string
 
   constructor({ url, max, schema, role, application, onError }: PoolOptions) {
     setTypes()
+    this.#server = new URL(url).host
     const settings = Object.entries({ role, search_path: schema, ...SESSION }).map(([name, value]) => `-c ${name}=${value}`)
     this.pool = new pg.Pool({
       connectionString: url,
@@ -98,7 +101,7 @@ export class Database<DB> {
   /** Runs one query outside of a transaction. */
   async query<T>(work: (db: Kysely<DB>) => Promise<T>): Promise<T> {
     try {
-      const client = await this.pool.connect()
+      const client = await this.#connect()
       let failure: unknown
       try {
         return await work(kyselyOn<DB>(client))
@@ -121,7 +124,7 @@ export class Database<DB> {
     let client: pg.PoolClient | undefined
     let failure: unknown
     try {
-      client = await this.pool.connect()
+      client = await this.#connect()
       // Sent with the first query, not awaited before it; a failure of these fails that query and the commit too.
       const begun = Promise.all([client.query(snapshot ? SNAPSHOT : 'begin'), prepare?.(client)])
       begun.catch(() => {})
@@ -136,6 +139,17 @@ export class Database<DB> {
       throw fromPostgres(error)
     } finally {
       client?.release(isBroken(failure))
+    }
+  }
+
+  /** @throws Error that names the server: a name that has no address, or a time-out, may say nothing of where it was looked for */
+  async #connect(): Promise<pg.PoolClient> {
+    try {
+      return await this.pool.connect()
+    } catch (error) {
+      if (!(error instanceof Error) || error instanceof pg.DatabaseError) throw error
+      const { code } = error as NodeJS.ErrnoException
+      throw Object.assign(new Error(`no connection to ${this.#server}: ${error.message}`, { cause: error }), code !== undefined && { code })
     }
   }
 

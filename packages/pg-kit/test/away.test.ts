@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { failOnLeftovers, startTestPostgres, until } from '@parley/test-kit'
 import t from 'tap'
 import { Database, sql } from '../src/index.ts'
-import { setup, type Tables } from './setup.ts'
+import { openPool, setup, type Tables } from './setup.ts'
 
 failOnLeftovers(t)
 
@@ -35,6 +37,25 @@ t.test('idle connections that are killed trouble nobody', async t => {
   await database.terminateConnections()
   await until(() => db.pool.idleCount === 0, { what: 'the loss is noticed' })
   await ask(db)
+})
+
+t.test('whoever reads the log is told which server cannot be reached, however that shows', async t => {
+  const silent = createServer(socket => socket.on('error', () => {}).resume()).listen(0, '127.0.0.1')
+  t.teardown(() => silent.close())
+  await once(silent, 'listening')
+  const { port } = silent.address() as AddressInfo
+  const told = async (host: string) => {
+    const failure = await ask(openPool(t, `postgres://parley:secret@${host}/parley`)).then(
+      () => undefined,
+      error => error
+    )
+    return [failure?.code, failure?.cause.message]
+  }
+  const [code, said] = await told(`127.0.0.1:${port}`)
+  t.match([code, said], ['unavailable', `no connection to 127.0.0.1:${port}: `], 'it says nothing')
+  t.match(await told('127.0.0.1:1'), ['unavailable', 'no connection to 127.0.0.1:1: connect ECONNREFUSED'], 'it is closed')
+  t.match(await told('no-such-host.invalid:5432'), ['unavailable', 'no connection to no-such-host.invalid:5432: '], 'it has no address')
+  t.notMatch(said, 'secret')
 })
 
 t.test('a server looks within a minute whether a client that says nothing is still there', async t => {
