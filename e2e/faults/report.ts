@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { Check } from './checker/violation.ts'
 import type { CaseResult } from './run-case.ts'
@@ -110,5 +110,7 @@ export async function writePage(text: string): Promise<void> {
   const from = page.indexOf(BEGIN)
   const to = page.indexOf(END)
   if (from === -1 || to < from) throw new Error(`docs/reliability.md has no place for the result: ${BEGIN} and ${END}`)
-  await writeFile(PAGE, `${page.slice(0, from + BEGIN.length)}\n${text}\n${page.slice(to)}`)
+  // Whoever ends this in between finds the page as it was.
+  await writeFile(`${PAGE}.new`, `${page.slice(0, from + BEGIN.length)}\n${text}\n${page.slice(to)}`)
+  await rename(`${PAGE}.new`, PAGE)
 }

@@ -40,16 +40,18 @@ export interface RunOptions {
   say: (text: string) => void
   /** Called with what ends the case, as soon as there is something to end. */
   onLife?: (life: Lifetime) => void
+  /** Called when its faults begin. */
+  onTrial?: (trial: Trial) => void
 }
 
-const CONVERGE_MS = 10_000
+export const CONVERGE_MS = 10_000
 const SETTLE_MS = 15_000
 /** Above what any case takes on a busy machine: one that hangs must not keep the others from being run. */
-const CASE_MS = 900_000
+const CASE_MS = 600_000
 const FINISH_MS = 120_000
 
 /** Runs one case on a platform of its own and checks it; what it leaves in `folder` is for whoever looks for a cause. */
-export async function runCase(one: FaultCase, { seed, isShort, folder, say, onLife }: RunOptions): Promise<CaseResult> {
+export async function runCase(one: FaultCase, { seed, isShort, folder, say, onLife, onTrial }: RunOptions): Promise<CaseResult> {
   const startedAt = performance.now()
   await mkdir(folder, { recursive: true })
   const life = new Lifetime()
@@ -70,6 +72,7 @@ export async function runCase(one: FaultCase, { seed, isShort, folder, say, onLi
     life.teardown(() => load.stop())
     await load.start()
     trial = new Trial({ platform, load, world, history, random: random.fork('faults'), isShort, scope: life, say })
+    onTrial?.(trial)
     await load.more(200)
     try {
       await within(CASE_MS, one.run(trial), 'the case')
@@ -79,10 +82,10 @@ export async function runCase(one: FaultCase, { seed, isShort, folder, say, onLi
     await within(FINISH_MS, load.finish(), 'the end of the load')
     await atRest(platform, load, world, one.convergeMs ?? CONVERGE_MS)
     for (const reader of [...load.readers, ...load.guests]) reader.show()
-    const final = await readFinal(platform, [...world.senders, ...world.readers])
-    await load.stop()
+    const final = await within(FINISH_MS, readFinal(platform, [...world.senders, ...world.readers]), 'reading what the database holds')
+    await within(FINISH_MS, load.stop(), 'the stop of the load')
     await writeFile(join(folder, 'final.json'), JSON.stringify(final))
-    const after = await settledSamples(platform, before, SETTLE_MS)
+    const after = await within(FINISH_MS, settledSamples(platform, before, SETTLE_MS), 'looking at what is held')
     violations = [...check(history.lines, final, world.cast, one.bounds), ...checkResources(before, after)]
   } catch (error) {
     failures.push((error as Error).stack ?? String(error))
@@ -93,7 +96,7 @@ export async function runCase(one: FaultCase, { seed, isShort, folder, say, onLi
     trial.measured.set(`everyone back within ${one.backWithinMs / 1_000} s`, `${inTime} of ${trial.recoveries.length} times`)
   }
   if (failures.length + violations.length > 0) await keepLogs(folder, platform, [...failures, describe(violations)])
-  await life.end()
+  await within(FINISH_MS, life.end(), 'the end of the platform').catch((error: Error) => failures.push(error.message))
   await history.close()
   return {
     id: one.id,
@@ -112,11 +115,11 @@ export async function runCase(one: FaultCase, { seed, isShort, folder, say, onLi
 }
 
 /** @throws Error when the work is not done in time; it is left to itself then, its processes end with the case */
-async function within<T>(ms: number, work: Promise<T>, what: string): Promise<T> {
+export async function within<T>(ms: number, work: Promise<T>, what: string): Promise<T> {
   work.catch(() => {})
   const over = new AbortController()
   const late = delay(ms, undefined, { signal: over.signal }).then(() => {
-    throw new Error(`${what} did not come to its end within ${ms / 60_000} minutes`)
+    throw new Error(`${what} did not come to its end within ${ms / 1_000} s`)
   })
   late.catch(() => {})
   return Promise.race([work, late]).finally(() => over.abort())

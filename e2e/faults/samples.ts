@@ -10,7 +10,7 @@ const METRICS = ['sockets', 'conversations_followed', 'sends_in_hand']
 export async function takeSamples({ gateways, stores, nats, redis, database }: FaultPlatform): Promise<Sample[]> {
   const samples: Sample[] = []
   for (const { name, pid, opsUrl } of [...gateways, ...stores]) {
-    const text = await (await fetch(`${opsUrl}/metrics`)).text()
+    const text = await metricsAt(opsUrl)
     const metrics = Object.fromEntries(
       METRICS.flatMap(what => {
         const value = new RegExp(`^parley_${what}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(text)?.[1]
@@ -27,6 +27,13 @@ export async function takeSamples({ gateways, stores, nats, redis, database }: F
   )
   samples.push({ name: 'postgres', counts: row! })
   return samples
+}
+
+const METRICS_MS = 20_000
+
+/** What a process says of itself. @throws Error when it does not: without a deadline that would be waited for as long as five minutes */
+export async function metricsAt(opsUrl: string): Promise<string> {
+  return (await fetch(`${opsUrl}/metrics`, { signal: AbortSignal.timeout(METRICS_MS) })).text()
 }
 
 export async function processCounts(pid: number): Promise<{ rss_bytes: number; fds: number }> {

@@ -7,7 +7,7 @@ export const killGateway: FaultCase = {
   backWithinMs: 3_000,
   async run(trial) {
     const { gateways } = trial.platform
-    for (let n = 0; n < trial.times(40, 4); n++) {
+    for (let n = 0; n < trial.times(35, 4); n++) {
       const gateway = trial.random.pick(gateways)
       await trial.strike(`kill -9 ${gateway.name}`, { kills: 1, down: () => killProcess(gateway), up: () => gateway.start() })
       await trial.pause()

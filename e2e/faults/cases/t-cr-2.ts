@@ -9,7 +9,7 @@ export const killStore: FaultCase = {
   async run(trial) {
     const { stores } = trial.platform
     const expectStanding = watchSockets(trial)
-    for (let n = 0; n < trial.times(40, 3); n++) {
+    for (let n = 0; n < trial.times(35, 3); n++) {
       const store = trial.random.pick(stores)
       await trial.strike(`kill -9 ${store.name}`, { kills: 1, down: () => killProcess(store), up: () => store.start() })
       await trial.pause()

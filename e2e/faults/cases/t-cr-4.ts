@@ -12,7 +12,7 @@ export const killNats: FaultCase = {
   async run(trial) {
     const { nats } = trial.platform
     const expectStanding = watchSockets(trial)
-    for (let n = 0; n < trial.times(25, 3); n++) {
+    for (let n = 0; n < trial.times(20, 3); n++) {
       await trial.strike('kill -9 nats', {
         kills: 1,
         down: () => nats.crash(),

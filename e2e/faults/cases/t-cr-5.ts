@@ -9,7 +9,7 @@ export const loseStream: FaultCase = {
   async run(trial) {
     const { platform } = trial
     const nats = platform.nats as TestNats
-    for (let n = 0; n < trial.times(10, 1); n++) {
+    for (let n = 0; n < trial.times(6, 1); n++) {
       await trial.strike('the folder of JetStream is removed', { kills: 1, down: () => loseStreams(nats) })
       await until(() => readFromZero(nats), { timeoutMs: 15_000, what: 'the stream is there again' })
       const wanted = await readTables(platform.database)

@@ -11,7 +11,7 @@ export const killPostgres: FaultCase = {
   async run(trial) {
     const { postgres } = trial.platform
     const expectStanding = watchSockets(trial)
-    for (let n = 0; n < trial.times(25, 3); n++) {
+    for (let n = 0; n < trial.times(20, 3); n++) {
       await trial.strike('kill -9 postgres', {
         kills: 1,
         down: () => postgres.crash(),

@@ -65,7 +65,7 @@ export const reconnectStorm: FaultCase = {
     const growth = p99 / Math.max(P99_LEAST_MS, baseline)
     const begun = Math.min(...crowd.clients.map(({ at }) => at.lost))
     trial.expect(lastInStep - begun <= RESUMED_MS, `the last was back after ${Math.round(lastInStep - begun)} ms`)
-    trial.expect(
+    trial.expectInTime(
       growth < P99_GROWTH_MAX,
       `sends by ${survivor!.name} took ${Math.round(p99)} ms (p99), before it ${Math.round(baseline)} ms`
     )

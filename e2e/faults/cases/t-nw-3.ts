@@ -24,7 +24,7 @@ export const silentDatabase: FaultCase = {
     const rest = new Rest()
     trial.scope.teardown(() => rest.close())
     const worst = { refused: 0, pool: 0, transaction: 0 }
-    for (let round = 0; round < trial.times(6, 1); round++) {
+    for (let round = 0; round < trial.times(2, 1); round++) {
       await trial.strike('store-postgres silent', {
         countFrom: 'up',
         down: async () => {

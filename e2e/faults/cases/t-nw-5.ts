@@ -27,19 +27,19 @@ export const lostAnswer: FaultCase = {
     const roads: { name: string; times: number; attempt: Attempt; cut: (said: Said) => Link }[] = [
       {
         name: 'the ack of a frame',
-        times: trial.times(40, 4),
+        times: trial.times(20, 2),
         attempt: said => bySocket(trial, door.url, probe, said),
         cut: () => cutting(door, '{"type":"ack"')
       },
       {
         name: 'the answer of a request',
-        times: trial.times(40, 4),
+        times: trial.times(20, 2),
         attempt: said => byRequest(trial, rest, door.url, probe, said),
         cut: () => cutting(door, 'HTTP/1.1 20')
       },
       {
         name: 'the reply to the gateway',
-        times: trial.times(40, 3),
+        times: trial.times(20, 2),
         attempt: said => byRequest(trial, rest, door.url, probe, said),
         // Whatever tells of this send: reply and event come by the same connection.
         cut: ({ key }) => cutting(bus, `"client_message_id":"${key}"`)

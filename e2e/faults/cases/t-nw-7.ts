@@ -24,7 +24,7 @@ export const flippedBits: FaultCase = {
   convergeMs: 40_000,
   async run(trial) {
     let flips = 0
-    for (let round = 0; round < trial.times(6, 1); round++) {
+    for (let round = 0; round < trial.times(2, 1); round++) {
       for (const place of PLACES) {
         for (const way of trial.isShort ? [shortWay(place, trial)] : WAYS) {
           await flipOne(trial, place, way)

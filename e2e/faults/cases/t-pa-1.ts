@@ -20,7 +20,7 @@ export const holdProcesses: FaultCase = {
       () => ({ name: 'nats', hold: () => nats.freeze(), release: () => nats.thaw() }),
       () => ({ name: 'postgres', hold: () => postgres.freeze(), release: () => postgres.thaw() })
     ]
-    for (let n = 0; n < trial.times(4, 1); n++) {
+    for (let n = 0; n < trial.times(3, 1); n++) {
       for (const kind of trial.random.shuffle(kinds)) {
         const { name, hold, release } = kind()
         await trial.strike(`${name} is held`, {

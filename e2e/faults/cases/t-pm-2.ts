@@ -15,7 +15,7 @@ export const deletedConsumer: FaultCase = {
     const { consumers } = await counter.app.bus.connection.jetstreamManager()
     const stream = STREAMS[0].name
     const times: number[] = []
-    for (let n = 0; n < trial.times(20, 3); n++) {
+    for (let n = 0; n < trial.times(10, 3); n++) {
       await trial.load.more(trial.times(300, 100))
       await trial.strike('delete the consumer', {
         async down() {

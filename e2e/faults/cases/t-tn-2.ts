@@ -3,8 +3,8 @@ import pg from 'pg'
 import { Rest } from '../client/rest.ts'
 import type { FaultCase, Trial } from '../trial.ts'
 
-const FULL = 150
-const SHORT = 12
+const FULL = 60
+const SHORT = 8
 const ANSWER_MS = 20_000
 /** Of the settings that a session may have when it is nobody's turn. */
 const SETTINGS = `select nullif(current_setting('app.org_id', true), '') as org_id`

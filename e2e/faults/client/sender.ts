@@ -81,10 +81,11 @@ export class Sender extends LiveClient {
   /** Begins nothing more, and waits until what was begun has its answer; what has none in time stays unknown. */
   async finish(forMs: number): Promise<void> {
     this.#isWriting = false
-    await this.#pace
+    // Whoever brings a guest in tries until that is known as well.
     const giveUp = setTimeout(() => {
       this.#isGivenUp = true
     }, forMs)
+    await this.#pace
     await Promise.all(this.#running)
     clearTimeout(giveUp)
   }

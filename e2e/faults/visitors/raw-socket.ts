@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { until } from '@parley/test-kit'
+
+const UPGRADE_MS = 30_000
 
 /** What no client library would send: bytes on a connection to a gateway, which may or may not be a WebSocket. */
 export class RawSocket {
@@ -42,10 +44,8 @@ export class RawSocket {
       `GET /api/v1/ws HTTP/1.1\r\nhost: parley\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n` +
         `sec-websocket-key: ${randomBytes(16).toString('base64')}\r\n${token === undefined ? '' : `authorization: Bearer ${token}\r\n`}\r\n`
     )
-    while (!this.said.includes('\r\n\r\n')) {
-      await Promise.race([once(this.socket, 'data'), once(this.socket, 'close')])
-      if (!this.isOpen) throw new Error(`no upgrade: ${this.said.slice(0, 80) || 'the connection was closed'}`)
-    }
+    await until(() => this.said.includes('\r\n\r\n') || !this.isOpen, { timeoutMs: UPGRADE_MS, what: 'the upgrade is answered' })
+    if (!this.said.startsWith('HTTP/1.1 101 ')) throw new Error(`no upgrade: ${this.said.slice(0, 80) || 'the connection was closed'}`)
     this.#isUpgraded = true
   }
 

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { TestProcess } from '@parley/test-kit'
 import pg from 'pg'
 import type { Sender } from '../client/sender.ts'
-import { processCounts } from '../samples.ts'
+import { metricsAt, processCounts } from '../samples.ts'
 import type { Trial } from '../trial.ts'
 
 /** From here on: what sends took until they were acknowledged, all tries together. */
@@ -89,7 +89,7 @@ export function expectPoolBounds(trial: Trial, watch: DatabaseWatch): void {
 
 /** What a process says of itself. */
 export async function metricOf({ opsUrl }: TestProcess, name: string): Promise<number> {
-  const text = await (await fetch(`${opsUrl}/metrics`)).text()
+  const text = await metricsAt(opsUrl)
   return Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(text)?.[1])
 }
 
@@ -118,7 +118,7 @@ export class MemoryWatch {
   async take(): Promise<void> {
     const { rss_bytes } = await processCounts(this.#process.pid)
     this.rss.push(rss_bytes)
-    const text = await (await fetch(`${this.#process.opsUrl}/metrics`)).text()
+    const text = await metricsAt(this.#process.opsUrl)
     const read = (name: string) => Number(new RegExp(`^${name}\\S* (\\S+)$`, 'm').exec(text)?.[1])
     this.heap.push(read('nodejs_heap_size_used_bytes') + read('nodejs_external_memory_bytes'))
   }
