@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Ledger, openSocket, type Socket, until } from '@parley/test-kit'
-import { Probe } from '../probe.ts'
+import { Probe, type Said } from '../probe.ts'
 import { type Link, startLink } from '../proxy.ts'
 import { quantile } from '../report.ts'
 import { processCounts } from '../samples.ts'
@@ -14,6 +14,7 @@ const LONG_TEXT = '말'.repeat(4_900)
 const MESSAGES = 300
 const WARM_UP = 40
 const AT_ONCE = 6
+const TRIES_MAX = 10
 /** A reader that takes nothing for 10 s is closed; looked at once a second. */
 const CLOSED_MS = 14_000
 const CLOSES = new Set([4010, 1006])
@@ -94,18 +95,25 @@ async function talk(trial: Trial, writer: Socket, probe: Probe, conv: string, co
   const from = senders.map(({ latencies }) => latencies.length)
   let left = count
   const one = async () => {
-    while (left-- > 0) {
-      const said = probe.next({ conv, more: ` ${LONG_TEXT}` })
-      const of = probe.attempt(said)
-      const frame = { type: 'send_message', conversation_id: conv, content: said.content, client_message_id: said.key }
-      const answer = await writer.ask(frame, 20_000)
-      if (answer.type === 'ack') probe.ok(of, answer.message)
-      else throw new Error(`${said.key} was not acknowledged: ${JSON.stringify(answer)}`)
-    }
+    while (left-- > 0) await say(writer, probe, probe.next({ conv, more: ` ${LONG_TEXT}` }))
   }
   await Promise.all(Array.from({ length: AT_ONCE }, one))
   writer.frames.length = 0
   return senders.flatMap(({ latencies }, n) => latencies.slice(from[n]))
+}
+
+/** Says it until it is acknowledged: what is asked on a crowded machine, or right after another fault, may be refused for now. */
+async function say(writer: Socket, probe: Probe, said: Said): Promise<void> {
+  const frame = { type: 'send_message', conversation_id: said.conv, content: said.content, client_message_id: said.key }
+  for (let tries = 1; tries <= TRIES_MAX; tries++) {
+    const of = probe.attempt(said)
+    const answer = await writer.ask(frame, 20_000)
+    if (answer.type === 'ack') return probe.ok(of, answer.message)
+    probe.unknown(of, answer.code)
+    if (!answer.retryable) throw new Error(`${said.key} was not acknowledged: ${JSON.stringify(answer)}`)
+    await delay(answer.retry_after_ms ?? 100)
+  }
+  throw new Error(`${said.key} was refused ${TRIES_MAX} times`)
 }
 
 /** The line is good again: it gets what it missed on this connection, or on its next one; nothing is passed over. */
