@@ -219,8 +219,11 @@ function* sliced(chunk: Buffer, size: number | undefined): Generator<Buffer> {
 }
 
 function reset({ client, server }: Connection): void {
-  client.resetAndDestroy()
-  server.resetAndDestroy()
+  for (const socket of [client, server]) {
+    // A socket that is just saying its end cannot be reset: it would stand for ever, in nobody's hands.
+    if (socket.writableEnded && !socket.writableFinished) socket.destroy()
+    else socket.resetAndDestroy()
+  }
 }
 
 /** Puts a link in front of an address; its `url` is the same but for the port. */
