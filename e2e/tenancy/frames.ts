@@ -57,6 +57,16 @@ export const FRAME_PROBES: Record<string, FrameProbe> = {
     participant: 'not_the_sender',
     owner: 'ack'
   },
+  add_reaction: {
+    ids: { message_id: 'message_not_found' },
+    frame: ({ message_id }) => ({ message_id, emoji: '👍' }),
+    participant: 'ack'
+  },
+  remove_reaction: {
+    ids: { message_id: 'message_not_found' },
+    frame: ({ message_id }) => ({ message_id, emoji: '👍' }),
+    participant: 'ack'
+  },
   mark_read: {
     ids: { conversation_id: 'conversation_not_found', message_id: 'message_not_found' },
     frame: ({ conversation_id, message_id }) => ({ conversation_id, message_id }),

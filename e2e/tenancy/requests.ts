@@ -67,6 +67,12 @@ export const REQUEST_PROBES: Record<string, RequestProbe> = {
   'messages.delete': { fields: message, wanted: 'message_not_found' },
   'messages.history': { fields: message, wanted: 'message_not_found' },
   'messages.receipts': { fields: message, wanted: 'message_not_found' },
+  'messages.replies': { fields: stage => ({ ...message(stage), query: {} }), wanted: 'message_not_found' },
+  'messages.pin': { fields: stage => ({ ...message(stage), pinned: true }), wanted: 'message_not_found' },
+  'messages.pins': { fields: conversation, wanted: 'conversation_not_found' },
+  'messages.restore': { fields: message, wanted: 'message_not_found' },
+  'reactions.add': { fields: stage => ({ ...message(stage), emoji: '👍' }), wanted: 'message_not_found' },
+  'reactions.remove': { fields: stage => ({ ...message(stage), emoji: '👍' }), wanted: 'message_not_found' },
   'messages.read': { fields: conversation, wanted: 'conversation_not_found' },
   'messages.unread': { fields: () => ({}), wanted: ({ total, conversations }) => total === 0 && isEmpty(conversations) },
   'messages.send': {

@@ -65,6 +65,7 @@ const TABLES = [
   'organizations',
   'users',
   'projects',
+  'reactions',
   'project_members',
   'blocks',
   'conversations',
@@ -161,6 +162,7 @@ export async function setStage(doors: Doors): Promise<Stage> {
     async forget() {
       for (const table of [
         'message_revisions',
+        'reactions',
         'absences',
         'messages',
         'participants',

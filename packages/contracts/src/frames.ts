@@ -17,6 +17,7 @@ import {
 } from './events.ts'
 import { Count, Id, Nullable, strict, Time, Version } from './fields.ts'
 import { EditBody, Message, MessageBody } from './messages.ts'
+import { Emoji } from './reactions.ts'
 
 export const FRAME_MAX_BYTES = 64 * 1024
 export const TOKEN_MAX = 8_192
@@ -46,6 +47,8 @@ export const SendMessageFrame = fromClient('send_message', 'Send a message; ackn
 })
 export const EditMessageFrame = fromClient('edit_message', "Edit one's own message.", { message_id: Id, ...EditBody.properties })
 export const DeleteMessageFrame = fromClient('delete_message', "Delete one's own message.", { message_id: Id })
+export const AddReactionFrame = fromClient('add_reaction', 'React to a message.', { message_id: Id, emoji: Emoji })
+export const RemoveReactionFrame = fromClient('remove_reaction', "Take one's reaction back.", { message_id: Id, emoji: Emoji })
 export const MarkReadFrame = fromClient('mark_read', "Move one's read position.", {
   conversation_id: Id,
   message_id: Type.Optional(Id),

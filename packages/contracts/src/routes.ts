@@ -1,3 +1,4 @@
+import { adminRoutes } from './routes/admin.ts'
 import { conversationsRoutes } from './routes/conversations.ts'
 import { demoRoutes } from './routes/demo.ts'
 import { liveRoutes } from './routes/live.ts'
@@ -16,5 +17,6 @@ export const ROUTES = {
   ...messagesRoutes,
   ...searchRoutes,
   ...liveRoutes,
+  ...adminRoutes,
   ...demoRoutes
 }

@@ -151,8 +151,6 @@ t.test('content that is refused is an error like any other and never ends the so
 t.test('what this server does not offer is unavailable, and not held against the client', async t => {
   const socket = await platform.connect(t, ada)
   const frames: Frame[] = [
-    { type: 'add_reaction', message_id: randomUUID(), emoji: '👍' },
-    { type: 'remove_reaction', message_id: randomUUID(), emoji: '👍' },
     { type: 'typing', conversation_id, is_typing: true },
     { type: 'set_presence', status: 'away' },
     { type: 'subscribe_presence', user_ids: [ben.id] },

@@ -11,7 +11,9 @@ import { conversations } from './endpoints/conversations.ts'
 import { listMessages } from './endpoints/list-messages.ts'
 import { messages } from './endpoints/messages.ts'
 import { participants } from './endpoints/participants.ts'
+import { pins } from './endpoints/pins.ts'
 import { projects } from './endpoints/projects.ts'
+import { reactions } from './endpoints/reactions.ts'
 import { read } from './endpoints/read.ts'
 import { search } from './endpoints/search.ts'
 import { sendMessages } from './endpoints/send-messages.ts'
@@ -86,10 +88,12 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   await ensureStreams(bus.connection)
   bus.onReconnect(() => void ensureStreams(bus.connection).catch(err => log.error({ err }, 'the streams could not be made')))
 
-  const endpoints: Store = { bus, people, store, batch, publisher, log }
+  const endpoints: Store = { bus, people, store, batch, publisher, log, editWindowSeconds: config.EDIT_WINDOW_SECONDS }
   sendMessages(endpoints)
   listMessages(endpoints)
   messages(endpoints)
+  reactions(endpoints)
+  pins(endpoints)
   conversations(endpoints)
   conversationSettings(endpoints)
   participants(endpoints)

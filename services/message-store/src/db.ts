@@ -78,7 +78,11 @@ export interface Tables {
     edited_at: string | null
     deleted_at: string | null
     deleted_by: string | null
+    reaction_count: Generated<number>
+    pinned_at: string | null
+    pinned_by: string | null
   }
+  reactions: { message_id: string; emoji: string; user_id: string; conversation_id: string; org_id: string; created_at: string }
   message_revisions: {
     message_id: string
     conversation_id: string

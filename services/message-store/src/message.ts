@@ -21,6 +21,8 @@ export interface MessageRow {
   updated_at: string
   edited_at: string | null
   deleted_at: string | null
+  pinned_at: string | null
+  reactions: Message['reactions'] | null
 }
 
 /** A message as everyone sees it: a deleted one keeps its place and loses what it said. */
@@ -39,22 +41,27 @@ export function toMessage(row: MessageRow): Message {
     reply_to_id: row.reply_to_id,
     reply_count: row.reply_count,
     mentions: [],
-    reactions: [],
+    reactions: (!isDeleted && row.reactions) || [],
     metadata: isDeleted ? {} : (row.metadata ?? {}),
     client_message_id: row.client_message_id,
     is_edited: row.edited_at !== null,
     edited_at: row.edited_at,
     is_deleted: isDeleted,
     deleted_at: row.deleted_at,
-    is_pinned: false,
+    is_pinned: !isDeleted && row.pinned_at !== null,
     created_at: row.created_at,
     updated_at: row.updated_at
   }
 }
 
 /** What happened to a message last. */
-export function changeTypeOf({ deleted_at, edited_at }: Pick<MessageRow, 'deleted_at' | 'edited_at'>): ChangeType {
-  return deleted_at !== null ? 'message_deleted' : edited_at !== null ? 'message_updated' : 'new_message'
+export function changeTypeOf({
+  deleted_at,
+  created_at,
+  updated_at
+}: Pick<MessageRow, 'deleted_at' | 'created_at' | 'updated_at'>): ChangeType {
+  if (deleted_at !== null) return 'message_deleted'
+  return updated_at === created_at ? 'new_message' : 'message_updated'
 }
 
 /** How far each participant has read and what they did not see: enough to say of any message who read it. */
@@ -81,7 +88,8 @@ export function toMyMessage(row: MessageRow, user_id: string, readers: readonly 
 }
 
 /** A message just sent, with nothing that only later life can give it; `metadata` is JSON already. */
-export interface NewMessage extends Omit<MessageRow, 'reply_count' | 'metadata' | 'updated_at' | 'edited_at' | 'deleted_at'> {
+export interface NewMessage
+  extends Omit<MessageRow, 'reply_count' | 'metadata' | 'updated_at' | 'edited_at' | 'deleted_at' | 'pinned_at' | 'reactions'> {
   metadata: string | null
 }
 

@@ -43,6 +43,16 @@ export function requireOwn(row: MessageRow, status: string, user_id: string): vo
 }
 
 /**
+ * Holds that a message may still be edited. @param windowSeconds 0: for ever
+ *
+ * @throws AppError edit_window_passed
+ */
+export function requireInTime({ created_at }: { created_at: string }, at: string, windowSeconds: number): void {
+  if (windowSeconds > 0 && Date.parse(at) - Date.parse(created_at) > windowSeconds * 1_000)
+    throw new AppError('edit_window_passed', `a message may be edited for ${windowSeconds} seconds`)
+}
+
+/**
  * Holds that a person is in a conversation, by their place in it.
  *
  * @throws AppError not_a_participant

@@ -10,4 +10,6 @@ export interface Store extends Databases {
   batch: Batch
   publisher: Publisher
   log: FastifyBaseLogger
+  /** How long a message may be edited; 0 is for ever. */
+  editWindowSeconds: number
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { AddParticipant, MarkRead } from '@parley/contracts'
+import { AddParticipant, AddReaction, MarkRead } from '@parley/contracts'
 import { Database, type Kysely, sql } from '@parley/pg-kit'
 import { failOnLeftovers, type Person, until } from '@parley/test-kit'
 import t from 'tap'
@@ -21,6 +21,7 @@ for (const [who, other, later] of [
   const message = await say(who, id, 'secret')
   await edit(who, message, 'secret still')
   await ask(MarkRead, other, { conversation_id: id })
+  await ask(AddReaction, other, { message_id: message.id, emoji: '👍' })
   await ask(AddParticipant, who, { conversation_id: id, user_id: later.id })
   const project_id = randomUUID()
   await database.query('insert into messaging.projects (org_id, id) values ($1, $2)', [who.org_id, project_id])
@@ -45,7 +46,7 @@ const tables = (
 ).filter(({ name }) => !['migrations', 'migration_lock'].includes(name))
 const NO_PRIVILEGE = '42501'
 /** What keeps no history, so that whoever answers people may remove it. */
-const REMOVABLE = ['blocks', 'project_members']
+const REMOVABLE = ['blocks', 'project_members', 'reactions']
 
 const app = new Database<Tables>({
   url: database.url,
@@ -105,6 +106,7 @@ t.test('a query without WHERE returns nothing of another organization, of any ta
     'participants',
     'project_members',
     'projects',
+    'reactions',
     'read_markers',
     'users'
   ])
@@ -161,6 +163,7 @@ t.test('rows cannot be made in the name of another organization', async t => {
     message_search: `values (${id}, '${theirs!.id}', 99, ${org}, 99, '')`,
     search_progress: `values (${id}, 99)`,
     search_worker: '(id) values (1)',
+    reactions: `values (${id}, '👍', '${ada.id}', '${theirs!.id}', ${org}, now())`,
     absences: `values ('${theirs!.id}', '${ada.id}', 1, 9, ${org})`,
     read_markers: `values ('${theirs!.id}', '${ada.id}', 9, ${org}, now())`,
     blocks: `values (${org}, '${mallory.id}', '${mate.id}')`,

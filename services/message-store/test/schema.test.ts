@@ -89,6 +89,8 @@ const row = (more: Partial<MessageRow> = {}): MessageRow => ({
   updated_at: '2026-01-20T10:30:00.000Z',
   edited_at: null,
   deleted_at: null,
+  pinned_at: null,
+  reactions: null,
   ...more
 })
 

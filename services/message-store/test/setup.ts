@@ -80,7 +80,8 @@ export async function openStore(t: Scope, { databaseUrl, natsUrl }: { databaseUr
     NODE_ENV: 'test',
     ALLOW_UNSAFE_DURABILITY: '0',
     DATABASE_URL: databaseUrl,
-    DATABASE_POOL_MAX: 10
+    DATABASE_POOL_MAX: 10,
+    EDIT_WINDOW_SECONDS: 0
   })
   t.teardown(() => app.close())
   await app.ready()

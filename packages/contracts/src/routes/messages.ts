@@ -14,8 +14,10 @@ import {
   ReadBody,
   ReadReply
 } from '../messages.ts'
+import { Emoji, ListPins, ListReplies, PIN_ERRORS, REACTION_ERRORS, RepliesQuery } from '../reactions.ts'
 import { NO_ACCESS, OfConversation, OfMessage, PathId } from './params.ts'
 
+const OfReaction = Type.Object({ message_id: PathId, emoji: Emoji })
 const NO_MESSAGE = ['message_not_found', 'not_a_participant'] as const
 const SEND_ERRORS = [
   ...NO_ACCESS,
@@ -75,7 +77,7 @@ export const messagesRoutes = {
     params: OfMessage,
     body: EditBody,
     replies: { 200: MyMessage },
-    errors: [...NO_MESSAGE, 'not_the_sender', 'message_deleted', 'content_empty', 'content_too_long']
+    errors: [...NO_MESSAGE, 'not_the_sender', 'edit_window_passed', 'message_deleted', 'content_empty', 'content_too_long']
   }),
   deleteMessage: defineRoute({
     method: 'DELETE',
@@ -112,6 +114,61 @@ export const messagesRoutes = {
     params: OfMessage,
     replies: { 200: ListReceipts.reply },
     errors: NO_MESSAGE
+  }),
+  replies: defineRoute({
+    method: 'GET',
+    path: '/messages/{message_id}/replies',
+    tag: 'messages',
+    summary: 'Read the replies to a message, oldest first.',
+    params: OfMessage,
+    query: RepliesQuery,
+    replies: { 200: ListReplies.reply },
+    errors: NO_MESSAGE
+  }),
+  addReaction: defineRoute({
+    method: 'PUT',
+    path: '/messages/{message_id}/reactions/{emoji}',
+    tag: 'messages',
+    summary: 'React to a message with an emoji; a second time changes nothing.',
+    params: OfReaction,
+    replies: { 200: MyMessage },
+    errors: [...REACTION_ERRORS, 'too_many_reactions']
+  }),
+  removeReaction: defineRoute({
+    method: 'DELETE',
+    path: '/messages/{message_id}/reactions/{emoji}',
+    tag: 'messages',
+    summary: 'Take my reaction back.',
+    params: OfReaction,
+    replies: { 200: MyMessage },
+    errors: REACTION_ERRORS
+  }),
+  pin: defineRoute({
+    method: 'PUT',
+    path: '/messages/{message_id}/pin',
+    tag: 'messages',
+    summary: 'Pin a message: everyone in direct and group conversations, owners and admins elsewhere.',
+    params: OfMessage,
+    replies: { 200: MyMessage },
+    errors: [...PIN_ERRORS, 'too_many_pins']
+  }),
+  unpin: defineRoute({
+    method: 'DELETE',
+    path: '/messages/{message_id}/pin',
+    tag: 'messages',
+    summary: 'Take the pin off a message.',
+    params: OfMessage,
+    replies: { 200: MyMessage },
+    errors: PIN_ERRORS
+  }),
+  pins: defineRoute({
+    method: 'GET',
+    path: '/conversations/{conversation_id}/pins',
+    tag: 'messages',
+    summary: 'List what is pinned, the newest pin first.',
+    params: OfConversation,
+    replies: { 200: ListPins.reply },
+    errors: NO_ACCESS
   }),
   markRead: defineRoute({
     method: 'PATCH',

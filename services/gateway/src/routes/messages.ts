@@ -1,4 +1,5 @@
 import {
+  AddReaction,
   AppError,
   check,
   DeleteMessage,
@@ -7,19 +8,27 @@ import {
   GetMessage,
   GetUnread,
   ListMessages,
+  ListPins,
   ListReceipts,
+  ListReplies,
   ListRevisions,
   MarkRead,
   MessageBody,
+  PinMessage,
+  RemoveReaction,
+  RestoreMessage,
   ROUTES,
   type Send
 } from '@parley/contracts'
 import type { Bus } from '@parley/nats-kit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Routes } from '../call.ts'
+import type { Actor, Routes } from '../call.ts'
 import type { Sends } from '../sends.ts'
 
 export function messages(route: Routes, bus: Bus, sends: Sends): void {
+  /** After a change: the message as whoever changed it sees it. */
+  const mine = (actor: Actor, { message_id }: { message_id: string }) => bus.relay(GetMessage, { actor, message_id })
+
   route(ROUTES.listMessages, ({ actor, params, query }) => bus.relay(ListMessages, { actor, ...params, query }))
 
   route(ROUTES.sendMessage, ({ actor: { user_id, org_id }, params, body, request, reply }) =>
@@ -40,7 +49,7 @@ export function messages(route: Routes, bus: Bus, sends: Sends): void {
 
   route(ROUTES.editMessage, async ({ actor, params, body }) => {
     await bus.request(EditMessage, { actor, ...params, ...body })
-    return bus.relay(GetMessage, { actor, ...params })
+    return mine(actor, params)
   })
 
   route(ROUTES.deleteMessage, async ({ actor, params }) => (await bus.request(DeleteMessage, { actor, ...params })).deleted)
@@ -50,6 +59,32 @@ export function messages(route: Routes, bus: Bus, sends: Sends): void {
   route(ROUTES.history, ({ actor, params }) => bus.relay(ListRevisions, { actor, ...params }))
 
   route(ROUTES.receipts, ({ actor, params }) => bus.relay(ListReceipts, { actor, ...params }))
+
+  route(ROUTES.replies, ({ actor, params, query }) => bus.relay(ListReplies, { actor, ...params, query }))
+
+  route(ROUTES.addReaction, async ({ actor, params }) => {
+    await bus.request(AddReaction, { actor, ...params })
+    return mine(actor, params)
+  })
+
+  route(ROUTES.removeReaction, async ({ actor, params }) => {
+    await bus.request(RemoveReaction, { actor, ...params })
+    return mine(actor, params)
+  })
+
+  route(ROUTES.pin, async ({ actor, params }) => {
+    await bus.request(PinMessage, { actor, ...params, pinned: true })
+    return mine(actor, params)
+  })
+
+  route(ROUTES.unpin, async ({ actor, params }) => {
+    await bus.request(PinMessage, { actor, ...params, pinned: false })
+    return mine(actor, params)
+  })
+
+  route(ROUTES.pins, ({ actor, params }) => bus.relay(ListPins, { actor, ...params }))
+
+  route(ROUTES.restoreMessage, ({ actor, params }) => bus.relay(RestoreMessage, { actor, ...params }))
 
   route(ROUTES.markRead, ({ actor, params, body }) => bus.relay(MarkRead, { actor, ...params, ...body }))
 

@@ -1,4 +1,6 @@
 import {
+  AddReaction,
+  AddReactionFrame,
   AppError,
   check,
   DeleteMessage,
@@ -12,6 +14,8 @@ import {
   MarkRead,
   MarkReadFrame,
   PingFrame,
+  RemoveReaction,
+  RemoveReactionFrame,
   ResumeFrame,
   SendMessageFrame
 } from '@parley/contracts'
@@ -32,8 +36,6 @@ export type Commands = ReadonlyMap<string, Command>
 
 /** Frames of features that this server does not offer: understood, and refused without counting as malformed. */
 const NOT_OFFERED = new Set([
-  'add_reaction',
-  'remove_reaction',
   'typing',
   'set_presence',
   'subscribe_presence',
@@ -66,6 +68,12 @@ export function createCommands({ bus, hub, sends }: { bus: Bus; hub: Hub; sends:
       const { message } = await bus.request(DeleteMessage, { actor: actorOf(connection), message_id })
       return { message }
     }),
+    command(AddReactionFrame, async (connection, { message_id, emoji }) => ({
+      message: await bus.request(AddReaction, { actor: actorOf(connection), message_id, emoji })
+    })),
+    command(RemoveReactionFrame, async (connection, { message_id, emoji }) => ({
+      message: await bus.request(RemoveReaction, { actor: actorOf(connection), message_id, emoji })
+    })),
     command(MarkReadFrame, async (connection, { type: _, id: __, ...position }) => {
       const { last_read_seq, unread_count } = await bus.request(MarkRead, {
         actor: actorOf(connection),

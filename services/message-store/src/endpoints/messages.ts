@@ -1,8 +1,19 @@
-import { AppError, cleanContent, DeleteMessage, EditMessage, GetMessage, ListReceipts, ListRevisions } from '@parley/contracts'
+import {
+  AppError,
+  cleanContent,
+  DeleteMessage,
+  EditMessage,
+  GetMessage,
+  ListReceipts,
+  ListReplies,
+  ListRevisions,
+  RestoreMessage
+} from '@parley/contracts'
 import type { Kysely } from '@parley/pg-kit'
-import { announceChange, announceUnread, newBatch } from '../announce.ts'
+import { announceUnread } from '../announce.ts'
 import type { Tables } from '../db.ts'
 import { toMessage, toMyMessage } from '../message.ts'
+import { changeMessage } from '../message-change.ts'
 import {
   deleteMessage,
   editMessage,
@@ -10,20 +21,23 @@ import {
   findMessage,
   listReceipts,
   listRevisions,
-  lockConversation,
-  nextVersion,
-  readersFrom
+  readersFrom,
+  repliesTo,
+  restoreMessage
 } from '../queries/messages.ts'
-import { leaveInOutbox } from '../queries/outbox.ts'
 import { peopleBehind } from '../queries/unread.ts'
-import { requireOwn, requireVisible } from '../rules.ts'
+import { requireInTime, requireOwn, requireVisible } from '../rules.ts'
 import { removeEntry, replaceEntry } from '../search/entries.ts'
 import type { Store } from '../store.ts'
+
+const REPLIES = 50
 
 type Caller = { user_id: string; org_id: string }
 
 /** What one does with a single message. */
-export function messages({ bus, people, store, publisher, log }: Store): void {
+export function messages(app: Store): void {
+  const { bus, people, editWindowSeconds } = app
+
   bus.serve(GetMessage, ({ actor, message_id }) =>
     people.asUser(
       actor,
@@ -37,59 +51,31 @@ export function messages({ bus, people, store, publisher, log }: Store): void {
 
   bus.serve(EditMessage, async ({ actor, message_id, content }) => {
     const clean = cleanContent(content)
-    const { batch, at } = newBatch()
-    const row = await people.asUser(actor, async db => {
-      const message = await lockMessage(db, actor, message_id)
+    const { row } = await changeMessage(app, actor, message_id, 'message_updated', async ({ db, message, at, nextVersion }) => {
       if (message.deleted_at !== null) throw new AppError('message_deleted', 'the message is deleted')
       requireOwn(message, message.status, actor.user_id)
-      const version = await nextVersion(db, message.conversation_id, at)
+      requireInTime(message, at, editWindowSeconds)
+      const version = await nextVersion()
       await editMessage(db, message, { org_id: actor.org_id, version, content: clean, at, by: actor.user_id })
-      await leaveInOutbox(db, {
-        id: batch,
-        created_at: at,
-        kind: 'message_updated',
-        conversation_ids: [message.conversation_id],
-        versions: [version]
-      })
-      const edited = { ...message, content: clean, version, edited_at: at, updated_at: at }
-      await replaceEntry(db, edited, actor.org_id)
-      return edited
+      await replaceEntry(db, { ...message, content: clean, version }, actor.org_id)
     })
-    const message = toMessage(row)
-    announceChange(publisher, batch, 'message_updated', message)
-    return message
+    return toMessage(row)
   })
 
   bus.serve(DeleteMessage, async ({ actor, message_id, conversation_id }) => {
-    const { batch, at } = newBatch()
-    const { row, isNew } = await people.asUser(actor, async db => {
-      const message = await lockMessage(db, actor, message_id)
+    const { row, isChanged } = await changeMessage(app, actor, message_id, 'message_deleted', async ({ db, message, at, nextVersion }) => {
       if (conversation_id !== undefined && message.conversation_id !== conversation_id) {
         throw new AppError('message_not_found', `no message ${message_id} in this conversation`)
       }
-      if (message.deleted_at !== null && message.sender_id === actor.user_id) return { row: message, isNew: false }
+      if (message.deleted_at !== null && message.sender_id === actor.user_id) return
       requireOwn(message, message.status, actor.user_id)
-      const version = await nextVersion(db, message.conversation_id, at)
+      const version = await nextVersion()
       await deleteMessage(db, message_id, { version, at, by: actor.user_id })
       await removeEntry(db, { ...message, version }, actor.org_id)
-      await leaveInOutbox(db, {
-        id: batch,
-        created_at: at,
-        kind: 'message_deleted',
-        conversation_ids: [message.conversation_id],
-        versions: [version]
-      })
-      return { row: { ...message, version, deleted_at: at, updated_at: at }, isNew: true }
     })
     const message = toMessage(row)
-    if (isNew) {
-      announceChange(publisher, batch, 'message_deleted', message)
-      // Whoever had not read it has one less to read.
-      void store
-        .query(db => peopleBehind(db, row))
-        .then(behind => (behind.length > 0 ? announceUnread({ bus, store }, behind, row.conversation_id) : undefined))
-        .catch(err => log.warn({ err }, 'unread counts were not told'))
-    }
+    // Whoever had not read it has one less to read.
+    if (isChanged) tellUnread(app, row)
     const { id, version } = message
     return {
       message,
@@ -103,6 +89,39 @@ export function messages({ bus, people, store, publisher, log }: Store): void {
       }
     }
   })
+
+  bus.serve(RestoreMessage, async ({ actor, message_id }) => {
+    if (actor.role !== 'moderator' && actor.role !== 'admin') throw new AppError('forbidden', 'only moderators restore messages')
+    const { row, isChanged } = await changeMessage(
+      app,
+      actor,
+      message_id,
+      'message_updated',
+      async ({ db, message, at, nextVersion }) => {
+        if (message.deleted_at === null) return
+        const version = await nextVersion()
+        await restoreMessage(db, message_id, { version, at })
+        await replaceEntry(db, { ...message, version }, actor.org_id)
+      },
+      findOfOrganization
+    )
+    if (isChanged) tellUnread(app, row)
+    return toMessage(row)
+  })
+
+  bus.serve(ListReplies, ({ actor, message_id, query: { limit = REPLIES, after = 0 } }) =>
+    people.asUser(
+      actor,
+      async db => {
+        const { id, conversation_id, reply_count } = requireVisible(await findMessage(db, actor, message_id), message_id)
+        const rows = await repliesTo(db, id, { user_id: actor.user_id, after, limit: limit + 1 })
+        const page = rows.slice(0, limit)
+        const readers = page.length > 0 ? await readersFrom(db, conversation_id, page[0]!.seq) : []
+        return { messages: page.map(row => toMyMessage(row, actor.user_id, readers)), has_more: rows.length > limit, total: reply_count }
+      },
+      { snapshot: true }
+    )
+  )
 
   bus.serve(ListRevisions, ({ actor, message_id }) =>
     people.asUser(actor, async db => {
@@ -119,9 +138,17 @@ export function messages({ bus, people, store, publisher, log }: Store): void {
   )
 }
 
-/** Reads a message again once its conversation is locked: what it says then holds until the commit. */
-async function lockMessage(db: Kysely<Tables>, actor: Caller, message_id: string): Promise<FoundMessage> {
-  const { conversation_id } = requireVisible(await findMessage(db, actor, message_id), message_id)
-  await lockConversation(db, conversation_id)
-  return requireVisible(await findMessage(db, actor, message_id), message_id)
+/** For moderators, who need not be in its conversation. */
+async function findOfOrganization(db: Kysely<Tables>, actor: Caller, message_id: string): Promise<FoundMessage> {
+  const row = await findMessage(db, actor, message_id)
+  if (!row) throw new AppError('message_not_found', `no message ${message_id}`)
+  return row
+}
+
+/** Tells those who had not read up to a message how much there is to read now. */
+function tellUnread({ bus, store, log }: Store, row: FoundMessage): void {
+  void store
+    .query(db => peopleBehind(db, row))
+    .then(behind => (behind.length > 0 ? announceUnread({ bus, store }, behind, row.conversation_id) : undefined))
+    .catch(err => log.warn({ err }, 'unread counts were not told'))
 }

@@ -8,7 +8,8 @@ export const migrations: Record<string, Migration> = {
   '003-send-one': fromFile('003-send-one.sql'),
   '005-conversation-settings': fromFile('005-conversation-settings.sql'),
   '006-directory': fromFile('006-directory.sql'),
-  '007-search': fromFile('007-search.sql')
+  '007-search': fromFile('007-search.sql'),
+  '008-reactions-and-pins': fromFile('008-reactions-and-pins.sql')
 }
 
 function fromFile(name: string): Migration {

@@ -115,7 +115,29 @@ export async function deleteMessage(
   id: string,
   { version, at, by }: { version: number; at: string; by: string }
 ): Promise<void> {
-  await db.updateTable('messages').set({ version, deleted_at: at, deleted_by: by, updated_at: at }).where('id', '=', id).execute()
+  await db
+    .updateTable('messages')
+    .set({ version, deleted_at: at, deleted_by: by, pinned_at: null, pinned_by: null, updated_at: at })
+    .where('id', '=', id)
+    .execute()
+}
+
+/** What was deleted is said again; the caller holds the conversation's row. */
+export async function restoreMessage(db: Kysely<Tables>, id: string, { version, at }: { version: number; at: string }): Promise<void> {
+  await db.updateTable('messages').set({ version, deleted_at: null, deleted_by: null, updated_at: at }).where('id', '=', id).execute()
+}
+
+/** Replies to a message past a seq that are not hidden from a person, oldest first. Uses messages_replies. */
+export async function repliesTo(
+  db: Kysely<Tables>,
+  message_id: string,
+  { user_id, after, limit }: { user_id: string; after: number; limit: number }
+): Promise<MessageRow[]> {
+  const { rows } = await sql<MessageRow>`
+    select ${MESSAGE_COLUMNS} from ${WITH_SENDER}
+    where m.reply_to_id = ${message_id} and m.seq > ${after} and m.deleted_at is null and not ${isHiddenFrom(user_id)}
+    order by m.seq limit ${limit}`.execute(db)
+  return rows
 }
 
 export async function listRevisions(
