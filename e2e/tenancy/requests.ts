@@ -31,6 +31,8 @@ export const REQUEST_PROBES: Record<string, RequestProbe> = {
   'users.get': { fields: ({ ids }) => ({ user_id: ids.user_id }), wanted: 'user_not_found' },
   'users.me': { fields: () => ({}), wanted: 'user_not_found' },
   'users.update_me': { fields: () => ({ settings: { x: 1 } }), wanted: 'user_not_found' },
+  'users.put': { fields: ({ ids }) => ({ user_id: ids.user_id, display_name: 'x' }), wanted: 'forbidden' },
+  'users.deactivate': { fields: ({ ids }) => ({ user_id: ids.user_id }), wanted: 'forbidden' },
   'blocks.put': { fields: ({ ids }) => ({ user_id: ids.user_id }), wanted: 'user_not_found' },
   'blocks.delete': { fields: ({ ids }) => ({ user_id: ids.user_id }), wanted: 'user_not_found' },
   'blocks.list': { fields: () => ({}), wanted: ({ users }) => isEmpty(users) },

@@ -41,6 +41,8 @@ export const ROUTE_PROBES: Record<string, RouteProbe> = {
   'PATCH /me': { body: () => ({ settings: {} }), participant: 200 },
   'GET /users': { participant: 200 },
   'GET /users/{user_id}': { participant: 200 },
+  'PUT /users/{user_id}': { body: () => ({ display_name: 'x' }), participant: FORBIDDEN, foreign: FORBIDDEN },
+  'DELETE /users/{user_id}': { participant: FORBIDDEN, foreign: FORBIDDEN },
   'PUT /users/{user_id}/block': { participant: 204, user: 'spare' },
   'DELETE /users/{user_id}/block': { participant: 204, user: 'spare' },
   'GET /me/blocks': { participant: 200 },

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { defineRequest } from './define.ts'
+import { defineEvent, defineRequest } from './define.ts'
 import { Actor, Count, Id, Nullable, OneOf, strict } from './fields.ts'
 
 export const NAME_MAX = 200
@@ -98,6 +98,43 @@ export const GetUser = defineRequest('users.get', {
   request: Type.Object({ actor: Actor, user_id: Id }),
   reply: User,
   errors: ['user_not_found']
+})
+
+/** What the host application says of a person. What is left out stays as it was; null is nothing. */
+export const PutUserBody = Type.Object(
+  {
+    display_name: Type.Optional(Type.String({ minLength: 1, maxLength: NAME_MAX })),
+    name: Type.Optional(Type.String({ minLength: 1, maxLength: NAME_MAX, description: 'The same as `display_name`, as tokens call it.' })),
+    username: Type.Optional(Type.String({ minLength: 1, maxLength: NAME_MAX })),
+    title: Type.Optional(text(NAME_MAX)),
+    department: Type.Optional(text(NAME_MAX)),
+    avatar_url: Type.Optional(text(2_000)),
+    email: Type.Optional(text(320)),
+    role: Type.Optional(Role)
+  },
+  strict
+)
+
+export const PutUser = defineRequest('users.put', {
+  summary: 'Create a person, bring them up to date, or have a deactivated one back. For the host application.',
+  request: Type.Object({ actor: Actor, user_id: Id, ...PutUserBody.properties }),
+  reply: User,
+  errors: ['forbidden', 'invalid_request', 'invalid_text']
+})
+
+/** May be repeated. They stay in conversations and histories under their name. */
+export const DeactivateUser = defineRequest('users.deactivate', {
+  summary: 'Take a person out of the directory: they are not found, written to or added any more. For the host application.',
+  request: Type.Object({ actor: Actor, user_id: Id }),
+  reply: Type.Object({ deactivated: Type.Boolean() }),
+  errors: ['forbidden', 'user_not_found']
+})
+
+/** Tells gateways to end the sockets of a person and to forget that they are known. May be lost: tokens end by themselves. */
+export const UserDeactivated = defineEvent('eph.deactivations', {
+  name: 'UserDeactivated',
+  summary: 'A person was deactivated by the host application.',
+  payload: Type.Object({ user_id: Id, org_id: Id })
 })
 
 export const Settings = Type.Record(Type.String({ maxLength: 64 }), Type.Unknown(), { maxProperties: 100 })

@@ -1,4 +1,4 @@
-import { GetHeads } from '@parley/contracts'
+import { GetHeads, type PayloadOf, UserDeactivated } from '@parley/contracts'
 import { natsKit, unsafeJetStream } from '@parley/nats-kit'
 import { redisKit } from '@parley/redis-kit'
 import { createApp, guardDurability } from '@parley/service-kit'
@@ -57,6 +57,11 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   const sends = new Sends(bus, count => retried.inc(count))
   const tokens = new Tokens(config)
   const directory = new Directory(bus)
+  bus.subscribe(UserDeactivated.subject({}), ({ data }) => {
+    const { user_id, org_id } = JSON.parse(Buffer.from(data).toString()) as PayloadOf<typeof UserDeactivated>
+    directory.forget(user_id, org_id)
+    hub.revoke(user_id, org_id)
+  })
   const tickets = new Tickets(redis)
   const sockets = new Sockets(
     { hub, tokens, directory, commands: createCommands({ bus, hub, sends }), log },

@@ -45,6 +45,11 @@ export class Directory {
     if (this.#known.size >= KNOWN_MAX) this.#known.delete(this.#known.keys().next().value!)
     this.#known.set(key, profile)
   }
+
+  /** A person is asked for again with the next call that they make. */
+  forget(user_id: string, org_id: string): void {
+    this.#known.delete(org_id + user_id)
+  }
 }
 
 /** Profiles are flat and made in one place, so each has the same fields. */

@@ -8,6 +8,7 @@ import type { Tables } from './db.ts'
 import { blocks } from './endpoints/blocks.ts'
 import { conversationSettings } from './endpoints/conversation-settings.ts'
 import { conversations } from './endpoints/conversations.ts'
+import { hostDirectory } from './endpoints/host-directory.ts'
 import { listMessages } from './endpoints/list-messages.ts'
 import { messages } from './endpoints/messages.ts'
 import { participants } from './endpoints/participants.ts'
@@ -99,6 +100,7 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   participants(endpoints)
   read(endpoints)
   users(endpoints)
+  hostDirectory(endpoints)
   projects(endpoints)
   blocks(endpoints)
   sync(endpoints)

@@ -5,7 +5,7 @@ import { ConversationChange } from './conversation-change.ts'
 import type { Tables } from './db.ts'
 import { type ChangesAt, changesAt } from './queries/changes-at.ts'
 import { enter, exit, findHeir, hasOwner, type Place, setRole } from './queries/participants.ts'
-import { findUsers } from './queries/people.ts'
+import { findActiveUsers, findUsers } from './queries/people.ts'
 import type { Publisher } from './send/publish.ts'
 
 /** What is to be told of a change once it is committed, under the name of its outbox row. */
@@ -45,7 +45,7 @@ export function tellChange(publisher: Publisher, telling: Telling | undefined): 
  */
 export async function letIn(change: ConversationChange, user_id: string, role: Participant['role']): Promise<void> {
   const { db, conversation, at } = change
-  const { by, whom } = await namesOf(change, user_id)
+  const { by, whom } = await namesOf(change, user_id, findActiveUsers)
   // As many as a conversation may begin with: who makes it, and those whom they name.
   if (change.participant_count > PARTICIPANTS_MAX)
     throw new AppError('conversation_full', `a conversation has ${PARTICIPANTS_MAX + 1} people at most`)
@@ -67,7 +67,7 @@ export async function letIn(change: ConversationChange, user_id: string, role: P
 /** Lets a person out who is in it, and writes down that they left or were removed; where they were the last owner, another follows. */
 export async function letOut(change: ConversationChange, { user_id, role }: Pick<Place, 'user_id' | 'role'>): Promise<void> {
   const { db, conversation, actor_id } = change
-  const { by, whom } = await namesOf(change, user_id)
+  const { by, whom } = await namesOf(change, user_id, findUsers)
   await exit(db, { conversation_id: conversation.id, user_id, version: change.nextVersion(), last_seq: change.last_seq })
   change.count(user_id, -1)
   if (user_id === actor_id) await change.tell(`${whom} left`, { event: 'participant_left', user_id, actor_id, display_name: whom })
@@ -91,9 +91,13 @@ async function archive(change: ConversationChange): Promise<void> {
   await change.tell('The conversation was archived', { event: 'status_changed', status: 'archived', actor_id: change.actor_id })
 }
 
-/** @throws AppError user_not_found, where the organization has no such person */
-async function namesOf({ db, conversation, actor_id }: ConversationChange, user_id: string): Promise<{ by: string; whom: string }> {
-  const users = new Map((await findUsers(db, conversation.org_id, [actor_id, user_id])).map(user => [user.id, user.display_name]))
+/** @throws AppError user_not_found, where the organization has no such person, or none who may come */
+async function namesOf(
+  { db, conversation, actor_id }: ConversationChange,
+  user_id: string,
+  find: typeof findUsers
+): Promise<{ by: string; whom: string }> {
+  const users = new Map((await find(db, conversation.org_id, [actor_id, user_id])).map(user => [user.id, user.display_name]))
   const whom = users.get(user_id)
   if (whom === undefined) throw new AppError('user_not_found', `no person ${user_id}`)
   return { by: users.get(actor_id) ?? '', whom }

@@ -17,6 +17,9 @@ export interface Tables {
     settings: ColumnType<Record<string, unknown>, string | undefined, string>
     created_at: Generated<string>
     updated_at: Generated<string>
+    deactivated_at: string | null
+    search_name: ColumnType<string, never, never>
+    sort_name: ColumnType<string, never, never>
   }
   conversations: {
     id: string

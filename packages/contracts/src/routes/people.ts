@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { Blocks } from '../blocks.ts'
 import { defineRoute } from '../define.ts'
-import { Me, NAME_MAX, Settings, User } from '../directory.ts'
+import { Me, NAME_MAX, PutUserBody, Settings, User } from '../directory.ts'
 import { Count, strict } from '../fields.ts'
 import { Limits } from '../frames.ts'
 import { OfUser } from './params.ts'
@@ -58,6 +58,25 @@ export const peopleRoutes = {
     params: OfUser,
     replies: { 200: User },
     errors: ['user_not_found']
+  }),
+  putUser: defineRoute({
+    method: 'PUT',
+    path: '/users/{user_id}',
+    tag: 'people',
+    summary: 'Create a person, bring them up to date, or have a deactivated one back; for the role `service`.',
+    params: OfUser,
+    body: PutUserBody,
+    replies: { 200: User },
+    errors: ['forbidden']
+  }),
+  deactivateUser: defineRoute({
+    method: 'DELETE',
+    path: '/users/{user_id}',
+    tag: 'people',
+    summary: 'Deactivate a person; for the role `service`. They stay in histories under their name.',
+    params: OfUser,
+    replies: { 204: null },
+    errors: ['forbidden', 'user_not_found']
   }),
   blockUser: defineRoute({
     method: 'PUT',

@@ -1,4 +1,4 @@
-import { BlockUser, GetMe, GetUser, ListBlocks, ListUsers, ROUTES, UnblockUser, UpdateMe } from '@parley/contracts'
+import { BlockUser, DeactivateUser, GetMe, GetUser, ListBlocks, ListUsers, PutUser, ROUTES, UnblockUser, UpdateMe } from '@parley/contracts'
 import type { Bus } from '@parley/nats-kit'
 import type { Routes } from '../call.ts'
 import { HEARTBEAT_INTERVAL_MS, LIMITS, RECONNECT_MAX_JITTER_MS } from '../limits.ts'
@@ -23,6 +23,13 @@ export function people(route: Routes, bus: Bus, { demo }: { demo: boolean }): vo
   )
 
   route(ROUTES.getUser, ({ actor, params }) => bus.relay(GetUser, { actor, ...params }))
+
+  route(ROUTES.putUser, ({ actor, params, body }) => bus.relay(PutUser, { actor, ...params, ...body }))
+
+  route(ROUTES.deactivateUser, async ({ actor, params }) => {
+    await bus.request(DeactivateUser, { actor, ...params })
+    return null
+  })
 
   route(ROUTES.listBlocks, ({ actor }) => bus.relay(ListBlocks, { actor }))
 

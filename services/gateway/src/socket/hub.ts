@@ -80,6 +80,11 @@ export class Hub implements RoomOwner {
     return this.#people.get(org_id + user_id)?.connections
   }
 
+  /** Ends the sockets of a person who may not be here any more. */
+  revoke(user_id: string, org_id: string): void {
+    for (const connection of [...(this.connectionsOf(user_id, org_id) ?? [])]) connection.close('revoked')
+  }
+
   /** Forgets a connection; a conversation or person without any is no longer followed. */
   leave(connection: Connection): void {
     for (const room of [...connection.rooms.keys()]) this.leaveRoom(connection, room)

@@ -28,7 +28,7 @@ import { getConversations, insertConversation, type NewConversation, pageOfConve
 import { findMembership } from '../queries/membership.ts'
 import { leaveInOutbox } from '../queries/outbox.ts'
 import { pageOfParticipants } from '../queries/participants.ts'
-import { findUsers } from '../queries/people.ts'
+import { findActiveUsers } from '../queries/people.ts'
 import { findProject, holdProject, membersOf } from '../queries/projects.ts'
 import { requireParticipant } from '../rules.ts'
 import type { Store } from '../store.ts'
@@ -125,7 +125,7 @@ async function create(
     const everyone = [...new Set([actor.user_id, ...others, ...(await projectPeople(db, actor, draft.project_id))])]
     if (everyone.length > PARTICIPANTS_MAX + 1)
       throw new AppError('conversation_full', `a conversation has ${PARTICIPANTS_MAX + 1} people at most`)
-    const users = new Map((await findUsers(db, actor.org_id, everyone)).map(user => [user.id, user]))
+    const users = new Map((await findActiveUsers(db, actor.org_id, everyone)).map(user => [user.id, user]))
     const missing = everyone.find(id => !users.has(id))
     if (missing !== undefined) throw new AppError('user_not_found', `no person ${missing}`)
 

@@ -4,7 +4,7 @@ import { changeConversation, letIn, letOut, type Telling, tellChange } from '../
 import type { ConversationChange } from '../conversation-change.ts'
 import type { Tables } from '../db.ts'
 import { findPlaces } from '../queries/participants.ts'
-import { findUsers } from '../queries/people.ts'
+import { findActiveUsers, findUsers } from '../queries/people.ts'
 import { deleteMember, findProject, insertMember, isMember, lockProject, putProject, unsettledConversations } from '../queries/projects.ts'
 import { requireService } from '../rules.ts'
 import type { Store } from '../store.ts'
@@ -51,7 +51,7 @@ async function settle({ people, publisher }: Store, actor: Caller, member: Membe
   const { org_id } = actor
   const left = await people.asUser(actor, async db => {
     if (!(await findProject(db, org_id, member.project_id))) throw new AppError('project_not_found', `no project ${member.project_id}`)
-    const [user] = await findUsers(db, org_id, [member.user_id])
+    const [user] = await (isComing ? findActiveUsers : findUsers)(db, org_id, [member.user_id])
     if (!user) throw new AppError('user_not_found', `no person ${member.user_id}`)
     if ((await isMember(db, org_id, member.project_id, member.user_id)) === isComing) return undefined
     return unsettledConversations(db, { org_id, ...member }, isComing)

@@ -12,7 +12,7 @@ import {
 } from '@parley/contracts'
 import type { Kysely } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
-import { findUsers, newsOf, readSettings, searchUsers, upsertUsers, writeSettings } from '../queries/people.ts'
+import { findActiveUsers, findUsers, newsOf, readSettings, searchPeople, upsertUsers, writeSettings } from '../queries/people.ts'
 import { conversationsOf } from '../queries/unread.ts'
 import type { Store } from '../store.ts'
 
@@ -51,13 +51,15 @@ export function users({ bus, people, store }: Store): void {
     return { states: users.map(user => states.get(user.user_id + user.org_id)!) }
   })
 
-  bus.serve(ListUsers, ({ actor, q, limit }) =>
-    people.asUser(actor, async db => ({ users: await searchUsers(db, actor.org_id, q, limit) }))
-  )
+  bus.serve(ListUsers, async ({ actor, q, limit }) => {
+    const ids = await store.query(db => searchPeople(db, actor.org_id, q, limit))
+    const found = new Map((await people.asUser(actor, db => findActiveUsers(db, actor.org_id, ids))).map(user => [user.id, user]))
+    return { users: ids.map(id => found.get(id)).filter(user => user !== undefined) }
+  })
 
   bus.serve(GetUser, ({ actor, user_id }) =>
     people.asUser(actor, async db => {
-      const [user] = await findUsers(db, actor.org_id, [user_id])
+      const [user] = await findActiveUsers(db, actor.org_id, [user_id])
       if (!user) throw new AppError('user_not_found', `no person ${user_id}`)
       return user
     })

@@ -9,7 +9,8 @@ export const migrations: Record<string, Migration> = {
   '005-conversation-settings': fromFile('005-conversation-settings.sql'),
   '006-directory': fromFile('006-directory.sql'),
   '007-search': fromFile('007-search.sql'),
-  '008-reactions-and-pins': fromFile('008-reactions-and-pins.sql')
+  '008-reactions-and-pins': fromFile('008-reactions-and-pins.sql'),
+  '009-people': fromFile('009-people.sql')
 }
 
 function fromFile(name: string): Migration {

@@ -26,15 +26,11 @@ export async function holdProject(db: Kysely<Tables>, org_id: string, project_id
   return rows.length > 0
 }
 
-/** Who is in a project, in the order of their ids. */
+/** Who is in a project, in the order of their ids; not whom the host application has deactivated. */
 export async function membersOf(db: Kysely<Tables>, org_id: string, project_id: string): Promise<string[]> {
-  const rows = await db
-    .selectFrom('project_members')
-    .select('user_id')
-    .where('org_id', '=', org_id)
-    .where('project_id', '=', project_id)
-    .orderBy('user_id')
-    .execute()
+  const { rows } = await sql<{ user_id: string }>`
+    select m.user_id from project_members m join users u on u.org_id = m.org_id and u.id = m.user_id
+    where m.org_id = ${org_id} and m.project_id = ${project_id} and u.deactivated_at is null order by m.user_id`.execute(db)
   return rows.map(row => row.user_id)
 }
 
