@@ -69,6 +69,7 @@ export const REQUEST_PROBES: Record<string, RequestProbe> = {
   'messages.delete': { fields: message, wanted: 'message_not_found' },
   'messages.history': { fields: message, wanted: 'message_not_found' },
   'messages.receipts': { fields: message, wanted: 'message_not_found' },
+  'messages.forward': { fields: stage => ({ ...message(stage), ...conversation(stage) }), wanted: 'message_not_found' },
   'messages.replies': { fields: stage => ({ ...message(stage), query: {} }), wanted: 'message_not_found' },
   'messages.pin': { fields: stage => ({ ...message(stage), pinned: true }), wanted: 'message_not_found' },
   'messages.pins': { fields: conversation, wanted: 'conversation_not_found' },

@@ -28,6 +28,7 @@ interface RouteProbe {
 const NOT_SENDER = [403, 'not_the_sender'] as const
 const FORBIDDEN = [403, 'forbidden'] as const
 const NO_USER = [404, 'user_not_found'] as const
+const NO_CONVERSATION = [404, 'conversation_not_found'] as const
 const NO_PROJECT = [404, 'project_not_found'] as const
 const NO_DEMO = [404, 'not_found'] as const
 const INVALID_CURSOR = [400, 'invalid_cursor'] as const
@@ -152,6 +153,11 @@ export const ROUTE_PROBES: Record<string, RouteProbe> = {
   'DELETE /conversations/{conversation_id}/messages/{message_id}': { participant: NOT_SENDER, owner: 200 },
   'GET /messages/{message_id}/history': { participant: 200 },
   'GET /messages/{message_id}/receipts': { participant: 200 },
+  'POST /messages/{message_id}/forward': {
+    body: ({ conversation_id }) => ({ conversation_id }),
+    participant: 201,
+    named: { 'body.conversation_id': { body: conversation_id => ({ conversation_id }), of: 'conversation_id', outcome: NO_CONVERSATION } }
+  },
   'GET /messages/{message_id}/replies': { participant: 200 },
   'PUT /messages/{message_id}/reactions/{emoji}': { participant: 200 },
   'DELETE /messages/{message_id}/reactions/{emoji}': { participant: 200 },

@@ -1,6 +1,5 @@
 import { GetChanges, GetMe, ListConversations, ListMessages } from '@parley/contracts'
 import { Lifetime } from '@parley/test-kit'
-import type pg from 'pg'
 import type { Bench, GrowthRow, Result } from '../bench.ts'
 import { actorAt, conversationId, growHistory, LARGEST, makeHistory, NEVER_READ, PEOPLE, readerAt } from '../history.ts'
 import { Histogram } from '../load/histogram.ts'
@@ -16,7 +15,7 @@ const PAGE = 50
 const CHANGES = 200
 
 /** One question to the message-store. `turn` says which time it is asked, `last_seq` the end of the largest conversation. */
-export interface Question {
+interface Question {
   what: string
   isHeld: boolean
   ask(of: Apart, turn: number, last_seq: number): Promise<unknown>
@@ -83,12 +82,10 @@ export async function growth({ servers, isShort, say }: Bench): Promise<Result> 
       await makeHistory(database)
     }
     await growHistory(control.database, 0, SMALL, () => {})
-    await passSearch(control.database)
     const growth: GrowthRow[] = []
     let from = 0
     for (const size of isShort ? SHORT_SIZES : SIZES) {
       await growHistory(grown.database, from, size, say)
-      await passSearch(grown.database)
       from = size
       for (const question of QUESTIONS) growth.push(await compare(question, { grown, control, size, times: isShort ? 300 : 1_000 }))
     }
@@ -108,21 +105,14 @@ export async function growth({ servers, isShort, say }: Bench): Promise<Result> 
   }
 }
 
-/** Counts all messages as indexed, or the store would begin to index them while it is asked; `search` is a measure of its own. */
-async function passSearch(database: pg.Client): Promise<void> {
-  await database.query(`
-    insert into search_progress (conversation_id, seq) select id, last_seq from conversations
-    on conflict (conversation_id) do update set seq = excluded.seq`)
-}
-
-export interface Asked {
+interface Asked {
   grown: Apart
   control: Apart
   size: number
   times: number
 }
 
-export async function compare({ what, isHeld, ask }: Question, { grown, control, size, times }: Asked): Promise<GrowthRow> {
+async function compare({ what, isHeld, ask }: Question, { grown, control, size, times }: Asked): Promise<GrowthRow> {
   const sides = [
     { of: grown, last_seq: size / 10, took: new Histogram() },
     { of: control, last_seq: SMALL / 10, took: new Histogram() }

@@ -95,6 +95,7 @@ export const Conversation = Type.Composite(
       participant: Type.Optional(Nullable(User)),
       last_message: Nullable(MyMessage),
       unread_count: Count,
+      mention_count: Count,
       first_unread_seq: Nullable(Count),
       my: Mine
     })

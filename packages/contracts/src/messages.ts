@@ -39,10 +39,12 @@ export const Message = Type.Object(
     attachments: Type.Array(Attachment),
     reply_to_id: Nullable(Id),
     reply_count: Count,
-    mentions: Type.Array(Id),
+    mentions: Type.Array(Id, { description: 'Whom it calls by `@username`.' }),
+    mention_all: Type.Boolean({ description: 'It calls everyone, by `@all`.' }),
     reactions: Type.Array(Type.Object({ emoji: Type.String(), count: Count, user_ids: Type.Array(Id) })),
     metadata: Metadata,
     client_message_id: Nullable(ClientMessageId),
+    forwarded_from: Nullable(Id),
     is_edited: Type.Boolean(),
     edited_at: Nullable(Time),
     is_deleted: Type.Boolean(),
@@ -89,8 +91,36 @@ export const SendMessages = defineRequest('messages.send', {
   summary: 'Store messages and give each its place in its conversation. Safe to retry with the same client_message_id.',
   request: Type.Object({ sends: Type.Array(Send, { minItems: 1, maxItems: SENDS_MAX }) }, strict),
   reply: Type.Any(),
-  errors: ['conversation_not_found', 'not_a_participant', 'conversation_locked', 'conversation_archived', 'idempotency_mismatch'],
+  errors: [
+    'conversation_not_found',
+    'not_a_participant',
+    'conversation_locked',
+    'conversation_archived',
+    'read_only',
+    'blocked',
+    'idempotency_mismatch'
+  ],
   timeoutMs: 2_000
+})
+
+export const ForwardBody = Type.Object({ conversation_id: Id, client_message_id: Type.Optional(ClientMessageId) }, strict)
+
+/** What it says is read on the server: a client cannot put words into somebody's mouth. */
+export const ForwardMessage = defineRequest('messages.forward', {
+  summary: 'Say a message again in another conversation; safe to retry with the same client_message_id.',
+  request: Type.Object({ actor: Actor, message_id: Id, ...ForwardBody.properties }),
+  reply: Type.Object({ message: Message, duplicate: Type.Optional(Type.Literal(true)) }),
+  errors: [
+    'message_not_found',
+    'message_deleted',
+    'conversation_not_found',
+    'not_a_participant',
+    'conversation_locked',
+    'conversation_archived',
+    'read_only',
+    'blocked',
+    'idempotency_mismatch'
+  ]
 })
 
 const Cursor = Type.String({ minLength: 1, maxLength: 64, description: 'A message id or a seq; `before` takes a time as well.' })
@@ -213,5 +243,9 @@ export const MarkRead = defineRequest('messages.read', {
 export const GetUnread = defineRequest('messages.unread', {
   summary: 'Count what the caller has not read.',
   request: Type.Object({ actor: Actor }),
-  reply: Type.Object({ total: Count, conversations: Type.Array(Type.Object({ conversation_id: Id, unread_count: Count })) })
+  reply: Type.Object({
+    total: Count,
+    mention_total: Count,
+    conversations: Type.Array(Type.Object({ conversation_id: Id, unread_count: Count, mention_count: Count }))
+  })
 })

@@ -106,6 +106,31 @@ t.test('who may not change a conversation is refused, and changes nothing', asyn
   t.equal((await as(ben).patch(at, { title: 'ours' })).status, 200, 'an admin may')
 })
 
+t.test('announcements are written by owners and admins alone', async t => {
+  const { status, body } = await as(ada).post('/conversations', { type: 'announcement', title: 'News', participant_ids: [ben.id, cleo.id] })
+  t.equal(status, 201)
+  t.match(body, { type: 'announcement', history: 'all', my: { role: 'owner' } })
+  const at = `/conversations/${body.id}/messages`
+  t.equal((await as(ada).post(at, { content: 'We moved' })).status, 201)
+  isProblem(t, await as(ben).post(at, { content: 'why?' }), 403, 'read_only')
+  const socket = await platform.connect(t, ben)
+  t.match(await socket.ask({ type: 'send_message', conversation_id: body.id, content: 'why?' }), {
+    type: 'error',
+    code: 'read_only',
+    status: 403,
+    retryable: false
+  })
+  t.notOk((await as(ben).get(`/conversations/${body.id}`)).body.my.capabilities.includes('send'))
+  await as(ada).patch(`/conversations/${body.id}/participants/${ben.id}`, { role: 'admin' })
+  t.equal((await as(ben).post(at, { content: 'Here is the map' })).status, 201)
+  const together = await Promise.all([ben, cleo, ben, cleo].map(who => as(who).post(at, { content: 'at once' })))
+  t.same(
+    together.map(({ status }) => status),
+    [201, 403, 201, 403],
+    'in one batch each is judged for itself'
+  )
+})
+
 t.test('a support conversation is made by anyone, and who comes later reads what was said before', async t => {
   const { body } = await as(ben).post('/conversations', { type: 'support', title: 'It does not start' })
   t.match(body, { type: 'support', history: 'all', participant_count: 1, my: { role: 'owner' } })

@@ -8,6 +8,7 @@ import type { Tables } from './db.ts'
 import { blocks } from './endpoints/blocks.ts'
 import { conversationSettings } from './endpoints/conversation-settings.ts'
 import { conversations } from './endpoints/conversations.ts'
+import { forwardMessage } from './endpoints/forward-message.ts'
 import { hostDirectory } from './endpoints/host-directory.ts'
 import { listMessages } from './endpoints/list-messages.ts'
 import { messages } from './endpoints/messages.ts'
@@ -93,6 +94,7 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   sendMessages(endpoints)
   listMessages(endpoints)
   messages(endpoints)
+  forwardMessage(endpoints)
   reactions(endpoints)
   pins(endpoints)
   conversations(endpoints)
@@ -107,7 +109,7 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   search(endpoints)
   await bus.flush()
   sweeper.start()
-  if (config.SEARCH_INDEX === '1') indexer.start()
+  indexer.start()
 
   app.addHook('onClose', async () => {
     await Promise.all([sweeper.stop(), indexer.stop()])

@@ -84,7 +84,11 @@ export interface Tables {
     reaction_count: Generated<number>
     pinned_at: string | null
     pinned_by: string | null
+    mentions: string[] | null
+    mention_all: Generated<boolean>
+    forwarded_from: string | null
   }
+  mentions: { conversation_id: string; user_id: string; seq: number; org_id: string }
   reactions: { message_id: string; emoji: string; user_id: string; conversation_id: string; org_id: string; created_at: string }
   message_revisions: {
     message_id: string

@@ -22,6 +22,9 @@ export interface MessageRow {
   edited_at: string | null
   deleted_at: string | null
   pinned_at: string | null
+  mentions: string[] | null
+  mention_all: boolean
+  forwarded_from: string | null
   reactions: Message['reactions'] | null
 }
 
@@ -40,10 +43,12 @@ export function toMessage(row: MessageRow): Message {
     attachments: [],
     reply_to_id: row.reply_to_id,
     reply_count: row.reply_count,
-    mentions: [],
+    mentions: (!isDeleted && row.mentions) || [],
+    mention_all: !isDeleted && row.mention_all,
     reactions: (!isDeleted && row.reactions) || [],
     metadata: isDeleted ? {} : (row.metadata ?? {}),
     client_message_id: row.client_message_id,
+    forwarded_from: row.forwarded_from,
     is_edited: row.edited_at !== null,
     edited_at: row.edited_at,
     is_deleted: isDeleted,
@@ -103,8 +108,10 @@ export function newMessageJson(m: NewMessage): string {
     `{"id":"${m.id}","conversation_id":"${m.conversation_id}","seq":${m.seq},"version":${m.version},"sender_id":"${m.sender_id}",` +
     `"sender":{"id":"${m.sender_id}","username":${text(m.username)},"display_name":${text(m.display_name)},"avatar_url":${text(m.avatar_url)}},` +
     `"content":${text(m.content)},"content_type":"${m.content_type}","attachments":[],` +
-    `"reply_to_id":${m.reply_to_id === null ? 'null' : `"${m.reply_to_id}"`},"reply_count":0,"mentions":[],"reactions":[],` +
-    `"metadata":${m.metadata ?? '{}'},"client_message_id":${text(m.client_message_id)},"is_edited":false,"edited_at":null,` +
+    `"reply_to_id":${m.reply_to_id === null ? 'null' : `"${m.reply_to_id}"`},"reply_count":0,` +
+    `"mentions":${text(m.mentions ?? [])},"mention_all":${m.mention_all},"reactions":[],` +
+    `"metadata":${m.metadata ?? '{}'},"client_message_id":${text(m.client_message_id)},` +
+    `"forwarded_from":${m.forwarded_from === null ? 'null' : `"${m.forwarded_from}"`},"is_edited":false,"edited_at":null,` +
     `"is_deleted":false,"deleted_at":null,"is_pinned":false,"created_at":"${m.created_at}","updated_at":"${m.created_at}"}`
   )
 }

@@ -18,8 +18,8 @@ for (const [who, other, later] of [
   [mallory, mate, late]
 ] as const) {
   const { id } = await group(who, other)
-  const message = await say(who, id, 'secret')
-  await edit(who, message, 'secret still')
+  const message = await say(who, id, `secret, @${other.username}`)
+  await edit(who, message, `secret still, @${other.username}`)
   await ask(MarkRead, other, { conversation_id: id })
   await ask(AddReaction, other, { message_id: message.id, emoji: '👍' })
   await ask(AddParticipant, who, { conversation_id: id, user_id: later.id })
@@ -46,7 +46,7 @@ const tables = (
 ).filter(({ name }) => !['migrations', 'migration_lock'].includes(name))
 const NO_PRIVILEGE = '42501'
 /** What keeps no history, so that whoever answers people may remove it. */
-const REMOVABLE = ['blocks', 'project_members', 'reactions']
+const REMOVABLE = ['blocks', 'project_members', 'reactions', 'mentions']
 
 const app = new Database<Tables>({
   url: database.url,
@@ -99,6 +99,7 @@ t.test('a query without WHERE returns nothing of another organization, of any ta
     'absences',
     'blocks',
     'conversations',
+    'mentions',
     'message_revisions',
     'message_search',
     'messages',
@@ -163,6 +164,7 @@ t.test('rows cannot be made in the name of another organization', async t => {
     message_search: `values (${id}, '${theirs!.id}', 99, ${org}, 99, '')`,
     search_progress: `values (${id}, 99)`,
     search_worker: '(id) values (1)',
+    mentions: `values ('${theirs!.id}', '${ada.id}', 9, ${org})`,
     reactions: `values (${id}, '👍', '${ada.id}', '${theirs!.id}', ${org}, now())`,
     absences: `values ('${theirs!.id}', '${ada.id}', 1, 9, ${org})`,
     read_markers: `values ('${theirs!.id}', '${ada.id}', 9, ${org}, now())`,

@@ -90,6 +90,9 @@ const row = (more: Partial<MessageRow> = {}): MessageRow => ({
   edited_at: null,
   deleted_at: null,
   pinned_at: null,
+  mentions: null,
+  mention_all: false,
+  forwarded_from: null,
   reactions: null,
   ...more
 })
@@ -106,6 +109,7 @@ t.test('a message just sent is written byte for byte as the same message is read
       client_message_id: '"\\'
     },
     { metadata },
+    { mentions: [randomUUID(), randomUUID()], mention_all: true, forwarded_from: randomUUID() },
     { content_type: 'image', seq: 9_007_199_254_740_991, version: 9_007_199_254_740_991 }
   ]
   for (const some of cases) {

@@ -4,6 +4,7 @@ import { Id, strict } from '../fields.ts'
 import {
   Deleted,
   EditBody,
+  ForwardBody,
   GetUnread,
   ListMessagesQuery,
   ListReceipts,
@@ -25,6 +26,8 @@ const SEND_ERRORS = [
   'content_too_long',
   'conversation_locked',
   'conversation_archived',
+  'read_only',
+  'blocked',
   'invalid_reply',
   'idempotency_mismatch'
 ] as const
@@ -114,6 +117,16 @@ export const messagesRoutes = {
     params: OfMessage,
     replies: { 200: ListReceipts.reply },
     errors: NO_MESSAGE
+  }),
+  forward: defineRoute({
+    method: 'POST',
+    path: '/messages/{message_id}/forward',
+    tag: 'messages',
+    summary: 'Say a message again in another conversation of mine. 201, or 200 with `duplicate` as for a send.',
+    params: OfMessage,
+    body: ForwardBody,
+    replies: { 201: MyMessage, 200: MyMessage },
+    errors: ['message_not_found', 'message_deleted', ...SEND_ERRORS]
   }),
   replies: defineRoute({
     method: 'GET',

@@ -4,6 +4,7 @@ import {
   check,
   DeleteMessage,
   EditMessage,
+  ForwardMessage,
   GetDirectConversation,
   GetMessage,
   GetUnread,
@@ -59,6 +60,12 @@ export function messages(route: Routes, bus: Bus, sends: Sends): void {
   route(ROUTES.history, ({ actor, params }) => bus.relay(ListRevisions, { actor, ...params }))
 
   route(ROUTES.receipts, ({ actor, params }) => bus.relay(ListReceipts, { actor, ...params }))
+
+  route(ROUTES.forward, async ({ actor, params, body, reply }) => {
+    const { message, duplicate } = await bus.request(ForwardMessage, { actor, ...params, ...body })
+    reply.code(duplicate ? 200 : 201)
+    return { ...message, is_mine: true, is_read: false, read_by: [], ...(duplicate && { duplicate }) }
+  })
 
   route(ROUTES.replies, ({ actor, params, query }) => bus.relay(ListReplies, { actor, ...params, query }))
 

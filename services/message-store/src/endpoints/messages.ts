@@ -11,6 +11,7 @@ import {
 } from '@parley/contracts'
 import type { Kysely } from '@parley/pg-kit'
 import { announceUnread } from '../announce.ts'
+import { capabilitiesOf } from '../capabilities.ts'
 import type { Tables } from '../db.ts'
 import { toMessage, toMyMessage } from '../message.ts'
 import { changeMessage } from '../message-change.ts'
@@ -25,9 +26,11 @@ import {
   repliesTo,
   restoreMessage
 } from '../queries/messages.ts'
+import { myRole } from '../queries/my-membership.ts'
 import { peopleBehind } from '../queries/unread.ts'
 import { requireInTime, requireOwn, requireVisible } from '../rules.ts'
 import { removeEntry, replaceEntry } from '../search/entries.ts'
+import { findMentions, type Mentions, NOBODY } from '../send/mentions.ts'
 import type { Store } from '../store.ts'
 
 const REPLIES = 50
@@ -56,7 +59,8 @@ export function messages(app: Store): void {
       requireOwn(message, message.status, actor.user_id)
       requireInTime(message, at, editWindowSeconds)
       const version = await nextVersion()
-      await editMessage(db, message, { org_id: actor.org_id, version, content: clean, at, by: actor.user_id })
+      const mentions = await mentionsOf(db, message, clean, actor)
+      await editMessage(db, message, { org_id: actor.org_id, version, content: clean, mentions, at, by: actor.user_id })
       await replaceEntry(db, { ...message, content: clean, version }, actor.org_id)
     })
     return toMessage(row)
@@ -136,6 +140,14 @@ export function messages(app: Store): void {
       return { read_by: await listReceipts(db, row) }
     })
   )
+}
+
+/** Whom a message calls once its content is another one. */
+async function mentionsOf(db: Kysely<Tables>, { conversation_id }: FoundMessage, content: string, actor: Caller): Promise<Mentions> {
+  const [mentions = NOBODY] = await findMentions(db, [{ conversation_id, content }])
+  if (!mentions.all) return mentions
+  const { role, ...conversation } = await myRole(db, conversation_id, actor.user_id)
+  return { ...mentions, all: capabilitiesOf(conversation, role).includes('mention_all') }
 }
 
 /** For moderators, who need not be in its conversation. */

@@ -4,7 +4,8 @@ import { toMessage, toMyMessage } from '../message.ts'
 import { changeMessage, requireLive } from '../message-change.ts'
 import { findMembership } from '../queries/membership.ts'
 import { readersFrom } from '../queries/messages.ts'
-import { countPins, pinnedMessages, pinRoleOf, setPin } from '../queries/pins.ts'
+import { myRole } from '../queries/my-membership.ts'
+import { countPins, pinnedMessages, setPin } from '../queries/pins.ts'
 import { requireParticipant } from '../rules.ts'
 import type { Store } from '../store.ts'
 
@@ -15,7 +16,7 @@ export function pins(app: Store): void {
   bus.serve(PinMessage, async ({ actor, message_id, pinned }) => {
     const { row } = await changeMessage(app, actor, message_id, 'message_updated', async ({ db, message, at, nextVersion }) => {
       requireLive(message)
-      const { role, ...conversation } = await pinRoleOf(db, message.conversation_id, actor.user_id)
+      const { role, ...conversation } = await myRole(db, message.conversation_id, actor.user_id)
       if (!capabilitiesOf(conversation, role).includes('pin')) throw new AppError('forbidden', 'only owners and admins pin here')
       if ((message.pinned_at !== null) === pinned) return
       if (pinned && (await countPins(db, message.conversation_id)) >= PINS_MAX)

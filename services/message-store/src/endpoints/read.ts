@@ -3,7 +3,7 @@ import { announceUnread } from '../announce.ts'
 import { findMembership } from '../queries/membership.ts'
 import { seqOf } from '../queries/messages.ts'
 import { moveReadPosition } from '../queries/read-position.ts'
-import { conversationsOf } from '../queries/unread.ts'
+import { conversationsOf, mentionCounts } from '../queries/unread.ts'
 import { requireParticipant } from '../rules.ts'
 import type { Store } from '../store.ts'
 import { Visible } from '../visible.ts'
@@ -34,12 +34,23 @@ export function read({ bus, people, store, log }: Store): void {
     return { marked_read, unread_count, last_read_seq, success: true as const }
   })
 
-  bus.serve(GetUnread, async ({ actor }) => {
-    const rows = await people.asUser(actor, db => conversationsOf(db, [actor]))
-    const unread = rows.filter(row => row.unread_count > 0)
-    return {
-      total: unread.reduce((total, row) => total + row.unread_count, 0),
-      conversations: unread.map(row => ({ conversation_id: row.id, unread_count: row.unread_count }))
-    }
-  })
+  bus.serve(GetUnread, ({ actor }) =>
+    people.asUser(
+      actor,
+      async db => {
+        const unread = (await conversationsOf(db, [actor])).filter(row => row.unread_count > 0)
+        const calls = await mentionCounts(
+          db,
+          actor,
+          unread.map(({ id }) => id)
+        )
+        return {
+          total: unread.reduce((total, row) => total + row.unread_count, 0),
+          mention_total: [...calls.values()].reduce((total, count) => total + count, 0),
+          conversations: unread.map(({ id, unread_count }) => ({ conversation_id: id, unread_count, mention_count: calls.get(id) ?? 0 }))
+        }
+      },
+      { snapshot: true }
+    )
+  )
 }

@@ -10,7 +10,8 @@ export const migrations: Record<string, Migration> = {
   '006-directory': fromFile('006-directory.sql'),
   '007-search': fromFile('007-search.sql'),
   '008-reactions-and-pins': fromFile('008-reactions-and-pins.sql'),
-  '009-people': fromFile('009-people.sql')
+  '009-people': fromFile('009-people.sql'),
+  '010-send-rules': fromFile('010-send-rules.sql')
 }
 
 function fromFile(name: string): Migration {

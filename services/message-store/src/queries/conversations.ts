@@ -2,7 +2,7 @@ import type { Conversation, ListConversationsQuery, Participant, SharedConversat
 import { type Kysely, sql } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
 import { type MessageRow, toMyMessage } from '../message.ts'
-import { UNREAD_COUNT } from './membership.ts'
+import { MENTION_COUNT, UNREAD_COUNT } from './membership.ts'
 import { MESSAGE_COLUMNS, WITH_SENDER } from './message-columns.ts'
 import { IS_ARCHIVED, MINE_COLUMNS, type MineRow, toMine } from './my-membership.ts'
 import { PARTICIPANT_COLUMNS } from './participants.ts'
@@ -16,6 +16,7 @@ interface ConversationRow extends SharedConversation, MineRow {
   direct_low: string | null
   direct_high: string | null
   unread_count: number
+  mention_count: number
   first_unread_seq: number | null
 }
 
@@ -35,7 +36,8 @@ export async function getConversations(
       where m.conversation_id = x.id and m.seq > x.last_read_seq and m.deleted_at is null and m.content_type <> 'system' order by m.seq limit 1
     ) end as first_unread_seq
     from (
-      select ${SHARED_COLUMNS}, c.direct_low, c.direct_high, ${MINE_COLUMNS}, ${UNREAD_COUNT} as unread_count
+      select ${SHARED_COLUMNS}, c.direct_low, c.direct_high, ${MINE_COLUMNS}, ${MENTION_COUNT} as mention_count,
+        ${UNREAD_COUNT} as unread_count
       from participants p join conversations c on c.id = p.conversation_id
       where p.user_id = ${user_id} and p.org_id = ${org_id} and p.is_active and c.id = any(${ids}::uuid[])
     ) x`.execute(db)
@@ -59,6 +61,7 @@ export async function getConversations(
         last_read_seq,
         draft,
         unread_count,
+        mention_count,
         first_unread_seq,
         ...shared
       } = row
@@ -71,6 +74,7 @@ export async function getConversations(
         ...(other !== undefined && { participant: users.get(other) ?? null }),
         last_message: message ? toMyMessage(message, user_id, people) : null,
         unread_count,
+        mention_count,
         first_unread_seq,
         my: toMine(row, shared)
       }

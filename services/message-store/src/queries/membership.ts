@@ -53,3 +53,11 @@ export const UNREAD_COUNT = sql<number>`
   case when c.last_seq > p.last_read_seq then greatest(0, c.last_seq - p.last_read_seq - (
     select count(*) from messages x
     where x.conversation_id = c.id and x.seq > p.last_read_seq and (x.deleted_at is not null or x.content_type = 'system'))) else 0 end`
+
+/** How often a person was called past their position, by name or with everyone, for `participants p` and `conversations c`. */
+export const MENTION_COUNT = sql<number>`(
+  (select count(*) from mentions x join messages m on m.conversation_id = x.conversation_id and m.seq = x.seq
+   where x.conversation_id = c.id and x.user_id = p.user_id and x.seq > p.last_read_seq and m.deleted_at is null)
+  + (select count(*) from messages m
+     where m.conversation_id = c.id and m.seq > p.last_read_seq and m.mention_all and m.deleted_at is null
+       and p.user_id <> all(coalesce(m.mentions, '{}'))))`

@@ -99,14 +99,34 @@ export async function nextVersion(db: Kysely<Tables>, conversation_id: string, a
 /** Changes a message's content and keeps what it was; the caller holds the conversation's row. */
 export async function editMessage(
   db: Kysely<Tables>,
-  { id, conversation_id, content }: MessageRow,
-  { org_id, version, content: changed, at, by }: { org_id: string; version: number; content: string; at: string; by: string }
+  { id, conversation_id, seq, content }: MessageRow,
+  {
+    org_id,
+    version,
+    content: changed,
+    mentions,
+    at,
+    by
+  }: { org_id: string; version: number; content: string; mentions: { user_ids: string[]; all: boolean }; at: string; by: string }
 ): Promise<void> {
   await db
     .insertInto('message_revisions')
     .values({ message_id: id, conversation_id, org_id, version, content, edited_at: at, edited_by: by })
     .execute()
-  await db.updateTable('messages').set({ content: changed, version, edited_at: at, updated_at: at }).where('id', '=', id).execute()
+  const { user_ids, all } = mentions
+  const called = { mentions: user_ids.length > 0 ? user_ids : null, mention_all: all }
+  await db
+    .updateTable('messages')
+    .set({ content: changed, ...called, version, edited_at: at, updated_at: at })
+    .where('id', '=', id)
+    .execute()
+  await db.deleteFrom('mentions').where('conversation_id', '=', conversation_id).where('seq', '=', seq).execute()
+  if (user_ids.length > 0) {
+    await db
+      .insertInto('mentions')
+      .values(user_ids.map(user_id => ({ conversation_id, user_id, seq, org_id })))
+      .execute()
+  }
 }
 
 /** Marks a message as deleted; the row and its place stay. */

@@ -52,3 +52,16 @@ export async function changeMembership(
     returning ${MINE_COLUMNS}, c.type, c.status, c.participant_count`.execute(db)
   return toMine(rows[0]!, rows[0]!)
 }
+
+/** What decides what a person may do in a conversation that they are in. */
+export async function myRole(
+  db: Kysely<Tables>,
+  conversation_id: string,
+  user_id: string
+): Promise<{ type: string; status: string; participant_count: number; role: Mine['role'] }> {
+  const { rows } = await sql<{ type: string; status: string; participant_count: number; role: Mine['role'] }>`
+    select c.type, c.status, c.participant_count, p.role from conversations c
+    join participants p on p.conversation_id = c.id and p.user_id = ${user_id}
+    where c.id = ${conversation_id}`.execute(db)
+  return rows[0]!
+}

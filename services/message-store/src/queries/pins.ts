@@ -1,22 +1,8 @@
-import type { Participant } from '@parley/contracts'
 import { type Kysely, sql } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
 import type { MessageRow } from '../message.ts'
 import { isHiddenFrom } from './membership.ts'
 import { MESSAGE_COLUMNS, WITH_SENDER } from './message-columns.ts'
-
-/** What decides whether a person may pin; they are in the conversation. */
-export async function pinRoleOf(
-  db: Kysely<Tables>,
-  conversation_id: string,
-  user_id: string
-): Promise<{ type: string; status: string; participant_count: number; role: Participant['role'] }> {
-  const { rows } = await sql<{ type: string; status: string; participant_count: number; role: Participant['role'] }>`
-    select c.type, c.status, c.participant_count, p.role from conversations c
-    join participants p on p.conversation_id = c.id and p.user_id = ${user_id}
-    where c.id = ${conversation_id}`.execute(db)
-  return rows[0]!
-}
 
 export async function countPins(db: Kysely<Tables>, conversation_id: string): Promise<number> {
   const { count } = await db

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
 import type { Range } from '../visible.ts'
-import { HIDDEN, UNREAD_COUNT } from './membership.ts'
+import { HIDDEN, MENTION_COUNT, UNREAD_COUNT } from './membership.ts'
 
 export interface OpenConversation {
   user_id: string
@@ -30,6 +30,19 @@ export async function conversationsOf(
     cross join lateral (select * from participants where user_id = who.user_id and org_id = who.org_id and is_active offset 0) p
     cross join lateral (select id, version, last_seq from conversations where id = p.conversation_id offset 0) c`.execute(db)
   return rows
+}
+
+/** How often a person was called past their position, in some of their conversations. */
+export async function mentionCounts(
+  db: Kysely<Tables>,
+  { user_id, org_id }: { user_id: string; org_id: string },
+  conversation_ids: readonly string[]
+): Promise<Map<string, number>> {
+  if (conversation_ids.length === 0) return new Map()
+  const { rows } = await sql<{ id: string; mention_count: number }>`
+    select c.id, ${MENTION_COUNT} as mention_count from participants p join conversations c on c.id = p.conversation_id
+    where p.user_id = ${user_id} and p.org_id = ${org_id} and p.is_active and c.id = any(${conversation_ids}::uuid[])`.execute(db)
+  return new Map(rows.map(({ id, mention_count }) => [id, mention_count]))
 }
 
 /** A conversation above this size is not told who read what, nor counts that fall: its clients ask. */

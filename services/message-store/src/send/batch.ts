@@ -4,6 +4,7 @@ import { type Database, sqlState, UNIQUE_VIOLATION } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
 import { changeFrame, type NewMessage, newMessageJson, toMessage } from '../message.ts'
 import { findRefusals, findStanding, insertMessages, type Placed, type Refusal, type Standing } from './insert-messages.ts'
+import { findMentions, type Mentions } from './mentions.ts'
 import type { Publisher } from './publish.ts'
 import { isSameContent, isSameKey, mismatch, type Outgoing } from './send.ts'
 
@@ -93,8 +94,12 @@ export class Batch {
     const at = new Date().toISOString()
     const messages = batch.map(({ message }) => message)
     const published = this.#publisher.takeDone()
+    let mentions: readonly Mentions[] = []
     const placed = await this.#db
-      .query(db => insertMessages(db, messages, { id, at, published }))
+      .query(async db => {
+        mentions = await findMentions(db, messages)
+        return insertMessages(db, messages, mentions, { id, at, published })
+      })
       .catch(error => {
         this.#publisher.giveBack(published)
         throw error
@@ -105,7 +110,9 @@ export class Batch {
     for (const row of placed) {
       const message = messages[row.o - 1]!
       const { conversation_id } = message
-      const frame = Buffer.from(changeFrame('new_message', conversation_id, row.version, newMessageJson(asNew(message, row, at))))
+      const frame = Buffer.from(
+        changeFrame('new_message', conversation_id, row.version, newMessageJson(asNew(message, row, mentions[row.o - 1]!, at)))
+      )
       lines[row.o - 1] = lineOf(frame)
       const ofConversation = frames.get(conversation_id)
       if (ofConversation) ofConversation.push(frame)
@@ -200,7 +207,12 @@ export function errorLine(error: AppError): Uint8Array {
 }
 
 /** Field by field, since this runs once a message: by rest and spread its fields were copied twice by name. */
-function asNew(m: Outgoing, { seq, version, username, display_name, avatar_url }: Placed, created_at: string): NewMessage {
+function asNew(
+  m: Outgoing,
+  { seq, version, username, display_name, avatar_url, mention_all }: Placed,
+  { user_ids }: Mentions,
+  created_at: string
+): NewMessage {
   return {
     id: m.id,
     conversation_id: m.conversation_id,
@@ -213,8 +225,11 @@ function asNew(m: Outgoing, { seq, version, username, display_name, avatar_url }
     content: m.content,
     content_type: m.content_type,
     reply_to_id: m.reply_to_id,
+    mentions: user_ids,
+    mention_all,
     metadata: m.metadata,
     client_message_id: m.client_message_id,
+    forwarded_from: m.forwarded_from,
     created_at
   }
 }
@@ -239,6 +254,8 @@ function toError(refusal: Refusal | undefined, { conversation_id, reply_to_id }:
   if (!refusal.is_participant) return new AppError('not_a_participant', 'you are not in this conversation')
   if (refusal.status === 'locked') return new AppError('conversation_locked', 'the conversation is locked')
   if (refusal.status === 'archived') return new AppError('conversation_archived', 'the conversation is archived')
+  if (refusal.is_reader) return new AppError('read_only', 'only owners and admins write here')
+  if (refusal.is_blocked) return new AppError('blocked', 'one of you has blocked the other')
   if (!refusal.reply_exists) return new AppError('invalid_reply', `no message ${reply_to_id} in this conversation`)
   return new AppError('unavailable', 'the conversation changed meanwhile; send again')
 }

@@ -2,6 +2,7 @@ import { type Kysely, sql } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
 import type { MessageRow } from '../message.ts'
 import { MESSAGE_COLUMNS } from '../queries/message-columns.ts'
+import type { Mentions } from './mentions.ts'
 import type { Outgoing } from './send.ts'
 
 export interface Placed {
@@ -11,6 +12,7 @@ export interface Placed {
   username: string
   display_name: string
   avatar_url: string | null
+  mention_all: boolean
 }
 
 /**
@@ -23,6 +25,7 @@ export interface Placed {
 export async function insertMessages(
   db: Kysely<Tables>,
   batch: readonly Outgoing[],
+  mentions: readonly Mentions[],
   { id, at, published }: { id: string; at: string; published: string[] }
 ): Promise<Placed[]> {
   const [only] = batch
@@ -30,21 +33,25 @@ export async function insertMessages(
     const { rows } = await sql<Placed>`
       select * from send_one(
         ${id}, ${at}, ${only.org_id}, ${only.conversation_id}, ${only.user_id}, ${only.id}, ${only.client_message_id}, ${only.content},
-        ${only.content_type}, ${only.reply_to_id}, ${only.metadata}, ${published}
+        ${only.content_type}, ${only.reply_to_id}, ${only.metadata}, ${idsOf(mentions[0]!)}, ${mentions[0]!.all}, ${only.forwarded_from},
+        ${published}
       )`.execute(db)
     return rows
   }
   const column = <K extends keyof Outgoing>(key: K) => batch.map(message => message[key])
-  const uuids = (key: 'org_id' | 'conversation_id' | 'user_id' | 'id' | 'reply_to_id') =>
+  const uuids = (key: 'org_id' | 'conversation_id' | 'user_id' | 'id' | 'reply_to_id' | 'forwarded_from') =>
     `{${batch.map(message => message[key] ?? 'NULL')}}`
   const { rows } = await sql<Placed>`
     select * from send_batch(
       ${id}, ${at}, ${uuids('org_id')}, ${uuids('conversation_id')}, ${uuids('user_id')}, ${uuids('id')},
       ${column('client_message_id')}, ${column('content')}, ${column('content_type')}, ${uuids('reply_to_id')}, ${column('metadata')},
-      ${published}
+      ${mentions.map(idsOf)}, ${mentions.map(({ all }) => all)}, ${uuids('forwarded_from')}, ${published}
     )`.execute(db)
   return rows
 }
+
+/** As an array literal: arrays of arrays must be of one length in the database. */
+const idsOf = ({ user_ids }: Mentions): string | null => (user_ids.length === 0 ? null : `{${user_ids}}`)
 
 export type Standing = MessageRow & { o: number; original_content: string }
 
@@ -66,6 +73,8 @@ export interface Refusal {
   exists: boolean
   status: string | null
   is_participant: boolean
+  is_reader: boolean
+  is_blocked: boolean
   reply_exists: boolean
 }
 
@@ -74,6 +83,9 @@ export async function findRefusals(db: Kysely<Tables>, batch: readonly Outgoing[
   const { rows } = await sql<Refusal>`
     select i.o::integer as o, c.id is not null as exists, c.status,
       exists (select from participants p where p.conversation_id = i.c and p.user_id = i.u and p.is_active) as is_participant,
+      c.type = 'announcement' and exists (select from participants p
+        where p.conversation_id = i.c and p.user_id = i.u and p.role not in ('owner', 'admin')) as is_reader,
+      is_blocked(c.org_id, c.direct_low, c.direct_high) as is_blocked,
       i.reply is null or exists (select from messages r where r.id = i.reply and r.conversation_id = i.c and r.deleted_at is null) as reply_exists
     from unnest(${batch.map(s => s.org_id)}::uuid[], ${batch.map(s => s.conversation_id)}::uuid[], ${batch.map(s => s.user_id)}::uuid[], ${batch.map(s => s.reply_to_id)}::uuid[])
       with ordinality as i (org, c, u, reply, o)

@@ -11,6 +11,8 @@ export interface Outgoing {
   readonly reply_to_id: string | null
   readonly client_message_id: string | null
   readonly metadata: string | null
+  /** The message that this one says again, which whoever forwards it may see. */
+  readonly forwarded_from: string | null
 }
 
 /**
@@ -30,7 +32,8 @@ export function toOutgoing(send: Send, id: string): Outgoing {
     content_type: send.content_type ?? 'text',
     reply_to_id: send.reply_to_id?.toLowerCase() ?? null,
     client_message_id: send.client_message_id === undefined ? null : cleanClientId(send.client_message_id),
-    metadata: send.metadata === undefined || Object.keys(send.metadata).length === 0 ? null : metadataJson(send.metadata)
+    metadata: send.metadata === undefined || Object.keys(send.metadata).length === 0 ? null : metadataJson(send.metadata),
+    forwarded_from: null
   }
 }
 
