@@ -45,12 +45,21 @@ export async function makeHistory(database: pg.Client): Promise<void> {
     from generate_series(0, ${CONVERSATIONS - 1}) c, generate_series(0, ${PEOPLE_EACH - 1}) place`)
 }
 
+/** What message `n` says, in SQL. */
+const PLAIN_CONTENT = "'what one says in message ' || n || ' of all: ' || repeat(md5(n::text), 2)"
+
 /**
  * Adds messages until there are `to`, in the order in which they would have been written: every tenth in the largest
  * conversation, the others in turn in all the rest; one of a hundred is deleted. Then brings counters and read positions up
  * to date, and the tables into the state in which the server itself keeps them.
  */
-export async function growHistory(database: pg.Client, from: number, to: number, say: (text: string) => void): Promise<void> {
+export async function growHistory(
+  database: pg.Client,
+  from: number,
+  to: number,
+  say: (text: string) => void,
+  content = PLAIN_CONTENT
+): Promise<void> {
   const startedAt = performance.now()
   for (let at = from; at < to; at += CHUNK) {
     const end = Math.min(to, at + CHUNK)
@@ -58,7 +67,7 @@ export async function growHistory(database: pg.Client, from: number, to: number,
       insert into messages
         (conversation_id, seq, id, version, org_id, sender_id, content, client_message_id, created_at, updated_at, deleted_at, deleted_by)
       select ${sqlId(CONVERSATION, 'c')}, seq, uuidv7(written - clock_timestamp()), seq + 1, '${ORG}', sender,
-        'what one says in message ' || n || ' of all: ' || repeat(md5(n::text), 2), gen_random_uuid()::text, written, written,
+        ${content}, gen_random_uuid()::text, written, written,
         case when is_deleted then written end, case when is_deleted then sender end
       from (
         select n, c, seq, now() - interval '290 days' + n * interval '2.5 s' as written, (n / 10) % 100 = 7 as is_deleted,

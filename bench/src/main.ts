@@ -9,6 +9,7 @@ import { connections } from './measures/connections.ts'
 import { fanOut } from './measures/fan-out.ts'
 import { growth } from './measures/growth.ts'
 import { latency } from './measures/latency.ts'
+import { search } from './measures/search.ts'
 import { throughput } from './measures/throughput.ts'
 import { twoByTwo } from './measures/two-by-two.ts'
 import { pin } from './pinning.ts'
@@ -16,7 +17,7 @@ import { toGrowthTable, toJson, toTable, toVerdictTable } from './report.ts'
 import { startServers } from './servers.ts'
 import { verifyBaseline, verifyDatabase } from './verify.ts'
 
-const MEASURES: Record<string, Measure> = { throughput, 'fan-out': fanOut, latency, connections, 'two-by-two': twoByTwo, growth }
+const MEASURES: Record<string, Measure> = { throughput, 'fan-out': fanOut, latency, connections, 'two-by-two': twoByTwo, growth, search }
 const USAGE = `npm run bench [-- [${Object.keys(MEASURES).join('] [')}] [--short] [--json FILE] [--profile FOLDER]]`
 
 const startedAt = Date.now()

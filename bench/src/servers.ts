@@ -39,8 +39,8 @@ export interface Servers {
   freshDoors(scope: Scope): Promise<Record<Target, Door>>
   /** A second gateway and a second store beside the first ones. */
   double(scope: Scope): Promise<Doubled>
-  /** A message-store with a NATS and a database of its own, for a history of its own. */
-  apart(scope: Scope, name: string): Promise<Apart>
+  /** A message-store with a NATS and a database of its own, for a history of its own; `prepare` makes what is there before it starts. */
+  apart(scope: Scope, name: string, prepare?: (database: pg.Client) => Promise<void>): Promise<Apart>
 }
 
 export interface Doubled {
@@ -52,6 +52,8 @@ export interface Doubled {
 export interface Apart {
   nats: NatsConnection
   database: pg.Client
+  /** Of the store. */
+  pid: number
 }
 
 /** Starts the platform and the baselines; each is a process of its own, as in production. */
@@ -82,10 +84,12 @@ export async function startServers(scope: Scope, { profileDir }: { profileDir: s
     NODE_ENV: 'production',
     NATS_MONITOR_URL: nats.monitorUrl,
     ...NO_LIMITS,
+    // 0 shows what sending costs where another store fills the search index.
+    SEARCH_INDEX: process.env.SEARCH_INDEX ?? '1',
     ...(profileDir !== undefined && { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileDir} --cpu-prof-name=${name}.cpuprofile` })
   })
-  const newStore = (of: Scope, instance: string, urls = { databaseUrl: postgres.url, natsUrl: nats.url }) =>
-    startStore(of, { ...urls, instance, env: env(instance) })
+  const newStore = (of: Scope, instance: string, urls = { databaseUrl: postgres.url, natsUrl: nats.url }, monitorUrl = nats.monitorUrl) =>
+    startStore(of, { ...urls, instance, env: { ...env(instance), NATS_MONITOR_URL: monitorUrl } })
   const newGateway = (of: Scope, instance: string) =>
     startGateway(of, { natsUrl: nats.url, redisUrl: redis.url, secret: SECRET, instance, env: env(instance) })
   const store = await newStore(scope, 'message-store')
@@ -138,12 +142,14 @@ export async function startServers(scope: Scope, { profileDir }: { profileDir: s
         readCounters: () => readMetrics([gateway, second.gateway], heldAndHealed)
       }
     },
-    async apart(of, name) {
+    async apart(of, name, prepare) {
       const databaseUrl = await addDatabase(name)
       await migrateTestDatabase(databaseUrl)
-      const { url: natsUrl } = await startOwnNats(of)
-      await newStore(of, `message-store-${name}`, { databaseUrl, natsUrl })
-      return { nats: await openNats(of, natsUrl), database: await openDatabase(of, databaseUrl) }
+      const database = await openDatabase(of, databaseUrl)
+      await prepare?.(database)
+      const { url: natsUrl, monitorUrl } = await startOwnNats(of)
+      const { pid } = await newStore(of, `message-store-${name}`, { databaseUrl, natsUrl }, monitorUrl)
+      return { nats: await openNats(of, natsUrl), database, pid }
     }
   }
 }

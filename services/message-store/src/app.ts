@@ -109,7 +109,7 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   search(endpoints)
   await bus.flush()
   sweeper.start()
-  indexer.start()
+  if (config.SEARCH_INDEX === '1') indexer.start()
 
   app.addHook('onClose', async () => {
     await Promise.all([sweeper.stop(), indexer.stop()])

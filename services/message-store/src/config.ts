@@ -10,6 +10,10 @@ export const Config = Type.Object({
     minimum: 0,
     maximum: 31_536_000,
     description: 'How long after sending a message may be edited; 0 is for ever.'
+  }),
+  SEARCH_INDEX: Type.Union([Type.Literal('0'), Type.Literal('1')], {
+    default: '1',
+    description: '0: this process leaves it to others to fill the search index. One at least has to.'
   })
 })
 export type Config = Static<typeof Config>

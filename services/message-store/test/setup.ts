@@ -81,7 +81,8 @@ export async function openStore(t: Scope, { databaseUrl, natsUrl }: { databaseUr
     ALLOW_UNSAFE_DURABILITY: '0',
     DATABASE_URL: databaseUrl,
     DATABASE_POOL_MAX: 10,
-    EDIT_WINDOW_SECONDS: 0
+    EDIT_WINDOW_SECONDS: 0,
+    SEARCH_INDEX: '1'
   })
   t.teardown(() => app.close())
   await app.ready()

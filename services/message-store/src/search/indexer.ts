@@ -1,3 +1,4 @@
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import type { Database, Kysely } from '@parley/pg-kit'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Tables } from '../db.ts'
@@ -18,11 +19,14 @@ import { firstIdAt, timeOf } from './time.ts'
 /** A message can be found within a second of its sending: this, and what the batch itself takes. */
 const EVERY_MS = 400
 const BATCH_MAX = 500
+/** Then sends get their turn: a millisecond of work. */
+const ENTRIES_A_TURN = 32
 /** Two stores that disagree about the time, a transaction that was slow to commit: so far back is looked again. */
 const OVERLAP_MS = 2_000
 /** How often all conversations are compared with what is in the index. */
 const COMPARE_EVERY_MS = 10 * 60_000
 const COMPARED_AT_ONCE = 500
+const WORTH_A_PAUSE_MS = 5
 const NONE = '00000000-0000-0000-0000-000000000000'
 
 /**
@@ -71,14 +75,22 @@ export class Indexer {
     clearTimeout(this.#timer)
   }
 
-  /** All that is new; then, where a comparison is under way, one batch of what was passed over. */
+  /** All that is new; then, where a comparison is under way, some of what was passed over: what is new goes first. */
   async #run(): Promise<void> {
-    while (!this.#isStopping && (await this.#indexNews()));
+    while (!this.#isStopping && (await this.#paced(() => this.#indexNews())));
     if (this.#comparedTo === undefined && Date.now() - this.#comparedAt > COMPARE_EVERY_MS) this.#comparedTo = NONE
-    // Until the next turn: what is new goes before what is old.
     for (const until = Date.now() + this.#everyMs; !this.#isStopping && this.#comparedTo !== undefined && Date.now() < until; ) {
-      await this.#compare()
+      await this.#paced(() => this.#compare())
     }
+  }
+
+  /** Half of the time at most: one message costs more to index than to send, and whoever sends goes first. */
+  async #paced<T>(work: () => Promise<T>): Promise<T> {
+    const startedAt = performance.now()
+    const result = await work()
+    const tookMs = performance.now() - startedAt
+    if (tookMs > WORTH_A_PAUSE_MS && !this.#isStopping) await delay(tookMs)
+    return result
   }
 
   /** @returns whether there is more */
@@ -115,7 +127,12 @@ export class Indexer {
   async #index(db: Kysely<Tables>, conversation_ids: readonly string[]): Promise<number> {
     const pending = await pendingMessages(db, conversation_ids, BATCH_MAX)
     if (pending.length === 0) return 0
-    await writeEntries(db, pending.filter(isFindable).map(toEntry))
+    const entries: Entry[] = []
+    for (const message of pending.filter(isFindable)) {
+      entries.push(toEntry(message))
+      if (entries.length % ENTRIES_A_TURN === 0) await nextTurn()
+    }
+    await writeEntries(db, entries)
     const done = new Map<string, number>()
     for (const { conversation_id, seq } of pending) done.set(conversation_id, Math.max(seq, done.get(conversation_id) ?? 0))
     await writeProgress(
