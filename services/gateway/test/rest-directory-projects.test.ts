@@ -6,11 +6,11 @@ import { fits, isProblem, known } from './expect.ts'
 
 failOnLeftovers(t)
 const platform = await startPlatform(t)
-const [ada, ben, cleo] = colleagues('Ada', 'Ben', 'Cleo')
+const [ada, ben, cleo, dan] = colleagues('Ada', 'Ben', 'Cleo', 'Dan')
 const host = person({ name: 'Host', org_id: ada.org_id, role: 'service' })
 const stranger = person({ name: 'Stranger' })
 const foreignHost = person({ name: 'Foreign host', org_id: stranger.org_id, role: 'service' })
-await known(platform, ada, ben, cleo, host, stranger, foreignHost)
+await known(platform, ada, ben, cleo, dan, host, stranger, foreignHost)
 const as = platform.client
 const anyone = client(platform.urls[0]!)
 const roles = (['member', 'moderator', 'admin'] as const).map(role => person({ name: role, org_id: ada.org_id, role }))
@@ -59,6 +59,26 @@ t.test('who comes into a project is in its conversations at once, and out of the
   for (const n of [1, 2]) t.equal((await as(host).delete(`/projects/${id}/members/${cleo.id}`)).status, 204, `time ${n}`)
   await until(() => live.frames.some(frame => frame.type === 'conversation_removed' && frame.conversation_id === conversation))
   isProblem(t, await as(cleo).get(`/conversations/${conversation}`), 403, 'not_a_participant')
+})
+
+t.test('a conversation of a project is made with all its members, is listed with it, and shares its history', async t => {
+  const project_id = randomUUID()
+  await as(host).put(`/projects/${project_id}`, { name: 'Boat' })
+  for (const who of [ada, ben]) await as(host).put(`/projects/${project_id}/members/${who.id}`)
+  const created = await as(ada).post('/conversations', { type: 'project', project_id, title: 'Hull', participant_ids: [cleo.id] })
+  fits(t, created, 201, ROUTES.createConversation.replies[201])
+  t.match(created.body, { type: 'project', project_id, history: 'all', participant_count: 3, my: { role: 'owner' } })
+  t.same(new Set(created.body.participants.map(({ user_id }: { user_id: string }) => user_id)), new Set([ada.id, ben.id, cleo.id]))
+  for (const who of [ben, cleo]) {
+    const listed = await as(who).get(`/projects/${project_id}/conversations`)
+    fits(t, listed, 200, ROUTES.projectConversations.replies[200])
+    t.match(listed.body, { conversations: [{ id: created.body.id }], pagination: { total_items: 1 } })
+  }
+  t.same((await as(dan).get(`/projects/${project_id}/conversations`)).body.conversations, [], 'of others nothing is listed')
+  isProblem(t, await as(dan).post('/conversations', { type: 'project', project_id }), 403, 'forbidden', 'who is not in the project')
+  isProblem(t, await as(ada).post('/conversations', { type: 'project', project_id: randomUUID() }), 404, 'project_not_found')
+  isProblem(t, await as(ada).post('/conversations', { type: 'project' }), 400, 'invalid_request')
+  isProblem(t, await as(ada).post('/conversations', { type: 'group', participant_ids: [], project_id }), 400, 'invalid_request')
 })
 
 t.test('nobody but the host application keeps projects in step', async t => {
