@@ -1,6 +1,11 @@
 import { AddParticipant, type Message, RemoveParticipant, type ReplyOf, type RequestOf, SearchMessages } from '@parley/contracts'
+import { Database } from '@parley/pg-kit'
 import { failOnLeftovers, type Person, until } from '@parley/test-kit'
 import t from 'tap'
+import type { Tables } from '../src/db.ts'
+import { findMessages } from '../src/search/find.ts'
+import { Lanes } from '../src/search/lanes.ts'
+import { parseQuery } from '../src/search/query.ts'
 import { setup } from './setup.ts'
 
 failOnLeftovers(t)
@@ -272,4 +277,96 @@ t.test('a query that is blank, too long or no text is refused', async t => {
   await t.resolves(find(ada, '😀'.repeat(200)))
   for (const limit of [0, -1, 101, 1.5]) await t.rejects(find(ada, 'x', { limit }), { code: 'invalid_request' })
   t.ok(bus.isConnected)
+})
+
+t.test('a search that runs out of time says where to go on, and nothing is left out or found twice', async t => {
+  const { id } = await group(ada, ben)
+  const said: string[] = []
+  // Over hours, so that a window of time has one or none.
+  for (let n = 1; n <= 12; n++) said.push((await say(ada, id, n % 4 === 0 ? 'kumquat' : `kumquat ${n}`)).id)
+  await database.query(
+    `update messaging.messages m set created_at = m.created_at - seq * interval '40 min', id = uuidv7(- seq * interval '40 min') where conversation_id = $1 and content_type <> 'system'`,
+    [id]
+  )
+  await database.query(`update messaging.conversations set created_at = created_at - interval '1 year' where id = $1`, [id])
+  await database.query('delete from messaging.message_search where conversation_id = $1', [id])
+  await database.query('delete from messaging.search_progress where conversation_id = $1', [id])
+  await say(ada, id, 'kumquat last')
+  await indexed(id)
+  const app = new Database<Tables>({
+    url: database.url,
+    max: 1,
+    schema: 'messaging',
+    role: 'parley_app',
+    application: 'test',
+    onError: () => {}
+  })
+  t.teardown(() => app.close())
+  const step = (before: string | undefined) =>
+    app.asUser({ user_id: ben.id, org_id: ben.org_id }, db =>
+      findMessages(db, {
+        user_id: ben.id,
+        conversation_id: id,
+        terms: parseQuery('kumquat'),
+        query: { q: 'kumquat', ...(before !== undefined && { before }) },
+        limit: 5,
+        maxBytes: 500_000,
+        budgetMs: 0
+      })
+    )
+  const seqs: number[] = []
+  let empty = 0
+  let steps = 0
+  let before: string | undefined
+  do {
+    const { results, has_more, next_before } = await step(before)
+    t.equal(has_more, next_before !== null)
+    seqs.push(...results.map(({ message }) => message.seq))
+    if (results.length === 0) empty++
+    before = next_before ?? undefined
+    steps++
+  } while (before !== undefined && steps < 100)
+  t.same(seqs, [13, ...Array.from({ length: 12 }, (_, n) => n + 1)], 'newest first, each once')
+  t.ok(empty > 0, `${empty} of ${steps} answers had nothing yet, and said so`)
+})
+
+t.test('who is in hundreds of conversations finds what was said in any of them, and in no other', async t => {
+  const [busy] = await people('Busy')
+  await database.query(
+    `with c as (
+       insert into messaging.conversations (id, org_id, type, created_by, created_at, updated_at, participant_count)
+       select gen_random_uuid(), $1, 'group', $2, now(), now(), 1 from generate_series(1, 150) returning id
+     ) insert into messaging.participants (conversation_id, user_id, org_id, joined_at) select id, $2, $1, now() from c`,
+    [busy.org_id, busy.id]
+  )
+  const ids = await database.query<{ conversation_id: string }>('select conversation_id from messaging.participants where user_id = $1', [
+    busy.id
+  ])
+  for (const { conversation_id } of ids.slice(0, 3)) await say(busy, conversation_id, 'rambutan')
+  const [other] = await people('Other')
+  const theirs = await group(other)
+  await say(other, theirs.id, 'rambutan of others')
+  await Promise.all([theirs.id, ...ids.slice(0, 3).map(row => row.conversation_id)].map(indexed))
+  t.same(contents(await find(busy, 'rambutan')), ['rambutan', 'rambutan', 'rambutan'])
+  t.same(contents(await find({ ...other, org_id: busy.org_id, id: other.id }, 'rambutan')), [])
+})
+
+t.test('of searches that come all at once three are done at a time, and the rest waits for them', async t => {
+  const lanes = new Lanes(3, 2)
+  let running = 0
+  let most = 0
+  const release: (() => void)[] = []
+  const work = async () => {
+    most = Math.max(most, ++running)
+    await new Promise<void>(done => release.push(done))
+    running--
+  }
+  const all = Array.from({ length: 6 }, () => lanes.run(work))
+  await t.rejects(all[5]!, { code: 'unavailable' }, 'but not without end')
+  while (release.length > 0) {
+    release.shift()!()
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  await Promise.all(all.slice(0, 5))
+  t.equal(most, 3)
 })

@@ -2,31 +2,38 @@ import { AppError, cleanText, SEARCH_MAX, SearchMessages } from '@parley/contrac
 import { findMembership } from '../queries/membership.ts'
 import { requireParticipant } from '../rules.ts'
 import { findMessages } from '../search/find.ts'
+import { Lanes } from '../search/lanes.ts'
 import { parseQuery } from '../search/query.ts'
 import type { Store } from '../store.ts'
 
 const LIMIT = 20
+/** Searches at once, of the connections that answer people: what is slow must not hold up what is quick. */
+const AT_ONCE = 3
+const WAITING_MAX = 100
 
 /** What one finds messages with. */
 export function search({ bus, people }: Store): void {
+  const lanes = new Lanes(AT_ONCE, WAITING_MAX)
   bus.serve(SearchMessages, async ({ actor, query }) => {
     const terms = parseQuery(cleanQuery(query.q))
     const conversation_id = query.conversation_id?.toLowerCase()
-    return people.asUser(
-      actor,
-      async db => {
-        if (conversation_id !== undefined) requireParticipant(await findMembership(db, actor, conversation_id), conversation_id)
-        return findMessages(db, {
-          user_id: actor.user_id,
-          conversation_id,
-          terms,
-          query: { ...query, ...(query.before !== undefined && { before: query.before.toLowerCase() }) },
-          limit: query.limit ?? LIMIT,
-          maxBytes: bus.maxPayload / 2
-        })
-      },
-      { snapshot: true }
-    )
+    const work = () =>
+      people.asUser(
+        actor,
+        async db => {
+          if (conversation_id !== undefined) requireParticipant(await findMembership(db, actor, conversation_id), conversation_id)
+          return findMessages(db, {
+            user_id: actor.user_id,
+            conversation_id,
+            terms,
+            query: { ...query, ...(query.before !== undefined && { before: query.before.toLowerCase() }) },
+            limit: query.limit ?? LIMIT,
+            maxBytes: bus.maxPayload / 2
+          })
+        },
+        { snapshot: true }
+      )
+    return lanes.run(work)
   })
 }
 

@@ -11,11 +11,15 @@ export async function takeWorker(db: Kysely<Tables>): Promise<{ seen_id: string 
   return rows[0]
 }
 
-/** Conversations with messages after an id, and the newest message of them. One range of messages_id. */
-export async function newsAfter(db: Kysely<Tables>, id: string): Promise<{ conversation_ids: string[]; newest_id: string | null }> {
-  const { rows } = await sql<{ conversation_ids: string[]; newest_id: string | null }>`
-    select coalesce(array_agg(distinct conversation_id), '{}') as conversation_ids, (array_agg(id order by id desc))[1] as newest_id
-    from messages where id > ${id}`.execute(db)
+/** The conversations of the next messages after an id, so many messages at most, and the last of these. One range of messages_id. */
+export async function newsAfter(
+  db: Kysely<Tables>,
+  id: string,
+  limit: number
+): Promise<{ conversation_ids: string[]; last_id: string | null; count: number }> {
+  const { rows } = await sql<{ conversation_ids: string[]; last_id: string | null; count: number }>`
+    select coalesce(array_agg(distinct conversation_id), '{}') as conversation_ids, (array_agg(id order by id desc))[1] as last_id, count(*) as count
+    from (select id, conversation_id from messages where id > ${id} order by id limit ${limit}) news`.execute(db)
   return rows[0]!
 }
 

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { AppError, type SearchQuery, type SearchResult } from '@parley/contracts'
 import type { Kysely } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
@@ -7,7 +8,6 @@ import { type Match, matchContent, toHighlights } from './match.ts'
 import { type Term, toTsquery } from './query.ts'
 import { firstIdAt, isFirstId, STEP_MS, timeOf, toWindow } from './time.ts'
 
-/** After so long an answer is given with what was found, and says from where to go on. */
 const BUDGET_MS = 1_000
 /** A message's time in its id is when it came in, its `created_at` when it was stored: later by what it waited. */
 const WAITED_MAX_MS = 60_000
@@ -17,6 +17,8 @@ const LARGE_MS = STEP_MS * 16 ** 3
 const GROWTH_OF_LARGE = 4
 /** Candidates are read and confirmed so many at a time, at most. */
 const CANDIDATES_MAX = 200
+/** So much text is looked through before sends get their turn: a few milliseconds. */
+const A_TURN = 20_000
 /** Of a message beside its content, with up to 100 ids of who read it. */
 const ROW_OVERHEAD_BYTES = 5_000
 
@@ -27,6 +29,8 @@ export interface Wanted {
   query: SearchQuery
   limit: number
   maxBytes: number
+  /** After so long an answer is given with what was found, and says from where to go on. */
+  budgetMs?: number
 }
 
 type Found = { row: MessageRow; match: Match }
@@ -42,7 +46,7 @@ export async function findMessages(
   db: Kysely<Tables>,
   wanted: Wanted
 ): Promise<{ results: SearchResult[]; has_more: boolean; next_before: string | null }> {
-  const { user_id, conversation_id, terms, query, limit, maxBytes } = wanted
+  const { user_id, conversation_id, terms, query, limit, maxBytes, budgetMs = BUDGET_MS } = wanted
   const cursor = query.before === undefined ? undefined : await toPlace(db, wanted, query.before)
   const span = await spanOf(db, user_id, conversation_id)
   const nothing = { results: [], has_more: false, next_before: null }
@@ -54,18 +58,16 @@ export async function findMessages(
     Math.min(Date.parse(span.newest) + WAITED_MAX_MS, query.to === undefined ? Number.POSITIVE_INFINITY : Date.parse(query.to)) + 1
   let before: Place =
     cursor && Date.parse(cursor.at) < newest ? cursor : { at: new Date(newest).toISOString(), seq: 0, id: firstIdAt(newest) }
-  const walk = new Walk(from, Date.parse(before.at) + 1)
+  // A message's own millisecond may have others, written before it.
+  const walk = new Walk(from, Date.parse(before.at) + (isFirstId(before.id) ? 0 : 1))
   const tsquery = toTsquery(terms, query)
-  const deadline = performance.now() + BUDGET_MS
+  const deadline = performance.now() + budgetMs
 
   const found: Found[] = []
   let bytes = 0
   while (found.length <= limit && bytes <= maxBytes) {
     const window = walk.window
     if (!window) break
-    if (performance.now() > deadline) {
-      return { ...(await answer(db, user_id, found)), has_more: true, next_before: before.id }
-    }
     const pageSize = Math.min(CANDIDATES_MAX, 2 * (limit + 1 - found.length))
     const candidates = await candidatesIn(db, {
       conversation_id: conversation_id ?? null,
@@ -86,6 +88,10 @@ export async function findMessages(
       walk.next(candidates.length, limit)
       before = walk.place(before)
     }
+    // After a step, so that whoever goes on from there gets on.
+    if (performance.now() > deadline && found.length <= limit && bytes <= maxBytes && walk.window) {
+      return { ...(await answer(db, user_id, found)), has_more: true, next_before: before.id }
+    }
   }
 
   const results = fit(found, limit, maxBytes)
@@ -105,11 +111,20 @@ async function confirm(db: Kysely<Tables>, candidates: readonly { id: string }[]
       )
     ).map(row => [row.id, row])
   )
-  return candidates.flatMap(({ id }) => {
+  const found: Found[] = []
+  let read = 0
+  for (const { id } of candidates) {
     const row = rows.get(id)
-    const match = row && matchContent(row.content, terms)
-    return match ? [{ row, match }] : []
-  })
+    if (!row) continue
+    const match = matchContent(row.content, terms)
+    if (match) found.push({ row, match })
+    read += row.content.length
+    if (read > A_TURN) {
+      read = 0
+      await nextTurn()
+    }
+  }
+  return found
 }
 
 /** As many as were asked for and fit into a reply, one at least. */

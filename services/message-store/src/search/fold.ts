@@ -24,6 +24,7 @@ const SAME = new Map<string, string>([
 /** Clusters folded before. Bounded: what does not fit is folded again each time. */
 const known = new Map<string, string>()
 const KNOWN_MAX = 20_000
+const CLUSTER_MAX = 8
 const ASCII = /^[\u0000-\u007f]*$/
 
 /**
@@ -58,7 +59,7 @@ function foldCluster(cluster: string): string {
     folded = Array.from(bare, letter => SAME.get(letter) ?? letter)
       .join('')
       .normalize('NFC')
-    if (known.size < KNOWN_MAX) known.set(cluster, folded)
+    if (known.size < KNOWN_MAX && cluster.length <= CLUSTER_MAX) known.set(cluster, folded)
   }
   return folded
 }

@@ -14,15 +14,17 @@ import {
   writeProgress
 } from '../queries/search-progress.ts'
 import { lexemesOf } from './lexemes.ts'
-import { firstIdAt, timeOf } from './time.ts'
+import { firstIdAt } from './time.ts'
 
 /** A message can be found within a second of its sending: this, and what the batch itself takes. */
 const EVERY_MS = 400
-const BATCH_MAX = 500
+const BATCH_MAX = 1_000
 /** Then sends get their turn: a millisecond of work. */
 const ENTRIES_A_TURN = 32
-/** Two stores that disagree about the time, a transaction that was slow to commit: so far back is looked again. */
-const OVERLAP_MS = 2_000
+/** Ids of one page of what is new: what has gathered for long must not be read in one go, nor again for each batch. */
+const NEWS_MAX = 5_000
+/** What is younger is looked through again: stores disagree about the time, and a transaction may be slow to commit. */
+const SETTLED_AFTER_MS = 2_000
 /** How often all conversations are compared with what is in the index. */
 const COMPARE_EVERY_MS = 10 * 60_000
 const COMPARED_AT_ONCE = 500
@@ -50,6 +52,8 @@ export class Indexer {
   /** The conversation up to which all were compared; undefined while none are. */
   #comparedTo: string | undefined = NONE
   #comparedAt = Date.now()
+  /** Whether the last run left something to compare: then the next one, which takes what is new first, comes at once. */
+  #isComparing = false
 
   constructor(db: Database<Tables>, log: FastifyBaseLogger, onIndexed: (count: number) => void, { everyMs = EVERY_MS } = {}) {
     this.#db = db
@@ -60,11 +64,14 @@ export class Indexer {
 
   start(): void {
     if (this.#isStopping) return
-    this.#timer = setTimeout(() => {
-      this.#running = this.#run()
-        .catch(err => this.#log.warn({ err }, 'the search index could not be filled'))
-        .finally(() => this.start())
-    }, this.#everyMs)
+    this.#timer = setTimeout(
+      () => {
+        this.#running = this.#run()
+          .catch(err => this.#log.warn({ err }, 'the search index could not be filled'))
+          .finally(() => this.start())
+      },
+      this.#isComparing ? 0 : this.#everyMs
+    )
   }
 
   /** Finishes the batch in hand. */
@@ -79,8 +86,11 @@ export class Indexer {
   async #run(): Promise<void> {
     while (!this.#isStopping && (await this.#paced(() => this.#indexNews())));
     if (this.#comparedTo === undefined && Date.now() - this.#comparedAt > COMPARE_EVERY_MS) this.#comparedTo = NONE
-    for (const until = Date.now() + this.#everyMs; !this.#isStopping && this.#comparedTo !== undefined && Date.now() < until; ) {
-      await this.#paced(() => this.#compare())
+    this.#isComparing = false
+    const until = Date.now() + this.#everyMs
+    while (!this.#isStopping && this.#comparedTo !== undefined && Date.now() < until) {
+      this.#isComparing = await this.#paced(() => this.#compare())
+      if (!this.#isComparing) return
     }
   }
 
@@ -103,23 +113,24 @@ export class Indexer {
         await setSeen(db, (await newestId(db)) ?? firstIdAt(Date.now()))
         return false
       }
-      const { conversation_ids, newest_id } = await newsAfter(db, firstIdAt(timeOf(worker.seen_id) - OVERLAP_MS))
-      const count = await this.#index(db, conversation_ids)
-      if (count === BATCH_MAX) return true
-      if (newest_id !== null && newest_id !== worker.seen_id) await setSeen(db, newest_id)
-      return false
+      const { conversation_ids, last_id, count } = await newsAfter(db, worker.seen_id, NEWS_MAX)
+      if (last_id === null) return false
+      if ((await this.#index(db, conversation_ids)) === BATCH_MAX) return true
+      const [seen] = [last_id, firstIdAt(Date.now() - SETTLED_AFTER_MS)].sort() as [string, string]
+      if (seen > worker.seen_id) await setSeen(db, seen)
+      return count === NEWS_MAX && seen === last_id
     })
   }
 
-  async #compare(): Promise<void> {
-    await this.#db.transaction(async db => {
-      // Whoever has it compares as well.
-      if (this.#comparedTo === undefined || !(await takeWorker(db))) return
+  /** @returns false where another process has the index in hand */
+  #compare(): Promise<boolean> {
+    return this.#db.transaction(async db => {
+      if (this.#comparedTo === undefined || !(await takeWorker(db))) return false
       const { conversation_ids, last } = await behindAfter(db, this.#comparedTo, COMPARED_AT_ONCE)
-      const count = await this.#index(db, conversation_ids)
-      if (count === BATCH_MAX) return
+      if ((await this.#index(db, conversation_ids)) === BATCH_MAX) return true
       this.#comparedTo = last ?? undefined
       if (last === null) this.#comparedAt = Date.now()
+      return true
     })
   }
 
