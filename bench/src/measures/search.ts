@@ -1,10 +1,9 @@
 import { SearchMessages } from '@parley/contracts'
 import { Lifetime } from '@parley/test-kit'
-import type pg from 'pg'
 import type { Bench, GrowthRow, Result } from '../bench.ts'
-import { Watch } from '../cpu.ts'
 import { actorAt, conversationId, growHistory, LARGEST, makeHistory, PEOPLE, readerAt } from '../history.ts'
 import { ask } from '../people.ts'
+import { indexHistory } from '../search-index.ts'
 import type { Apart } from '../servers.ts'
 import { said, WORDS, wordAt } from '../vocabulary.ts'
 import { compare, type Question } from './growth.ts'
@@ -14,7 +13,6 @@ const SIZE = 10_000_000
 const SHORT_SIZE = 1_000_000
 /** What one waits for a result: of so many messages at most so many milliseconds. */
 const WITHIN_MS: Record<number, number> = { [SHORT_SIZE]: 50, [SIZE]: 150 }
-const INDEXED_WITHIN_MS = 4 * 3_600_000
 
 const largest = conversationId(LARGEST)
 const inLargest = (what: string, q: (turn: number) => string, before = false): Question => ({
@@ -55,19 +53,20 @@ const QUESTIONS: readonly Question[] = [
 type Searched = Apart & { middle: string }
 
 /**
- * How long a search takes in a long history, and in a short one asked in turn with it. The histories are there before the
- * stores start, which then fill the index themselves, as after an upgrade; how fast they do is told.
+ * How long a search takes in a long history, and in a short one asked in turn with it. The histories are in the index before
+ * the stores start, which would be hours at it: they take half of one backend at most.
  */
 export async function search({ servers, isShort, say }: Bench): Promise<Result> {
   const life = new Lifetime()
   const size = isShort ? SHORT_SIZE : SIZE
   const open = async (name: string, messages: number): Promise<Searched> => {
+    const tell = messages === size ? say : () => {}
     const apart = await servers.apart(life, name, async database => {
       await makeHistory(database)
       await database.query(said)
-      await growHistory(database, 0, messages, messages === size ? say : () => {}, 'bench_said(n)')
+      await growHistory(database, 0, messages, tell, 'bench_said(n)')
+      await indexHistory(database, tell)
     })
-    await untilIndexed(apart, messages, messages === size ? say : () => {})
     const { rows } = await apart.database.query('select id from messages where conversation_id = $1 and seq = $2', [largest, messages / 20])
     return { ...apart, middle: rows[0].id }
   }
@@ -96,36 +95,4 @@ export async function search({ servers, isShort, say }: Bench): Promise<Result> 
   } finally {
     await life.end()
   }
-}
-
-/** Waits until all that can be found is in the index, and tells what that cost. */
-async function untilIndexed({ database, pid }: Apart, messages: number, say: (text: string) => void): Promise<void> {
-  const watch = new Watch({ store: { pid } })
-  let toldAt = Date.now()
-  for (const until = Date.now() + INDEXED_WITHIN_MS; ; ) {
-    const done = await countIndexed(database)
-    if (done >= messages) break
-    if (Date.now() > until) throw new Error(`only ${done} of ${messages} messages came into the index`)
-    if (Date.now() - toldAt > 30_000) {
-      toldAt = Date.now()
-      say(`${done.toLocaleString('en')} messages in the index`)
-    }
-    await new Promise(resolve => setTimeout(resolve, 500))
-  }
-  const { seconds, cpu } = watch.read()
-  await database.query('vacuum (analyze) message_search')
-  await database.query('checkpoint')
-  const { rows } = await database.query(
-    `select pg_size_pretty(pg_table_size('message_search')) as data, pg_size_pretty(pg_relation_size('message_search_lexemes')) as gin,
-       pg_size_pretty(pg_relation_size('message_search_pkey')) as key`
-  )
-  say(
-    `${messages.toLocaleString('en')} messages indexed in ${Math.round(seconds)} s, ${Math.round(cpu.store! / messages)} µs of the store's CPU each; ` +
-      `table ${rows[0].data}, lexemes ${rows[0].gin}, key ${rows[0].key}`
-  )
-}
-
-async function countIndexed(database: pg.Client): Promise<number> {
-  const { rows } = await database.query('select coalesce(sum(seq), 0)::bigint as done from search_progress')
-  return Number(rows[0].done)
 }
