@@ -41,8 +41,8 @@ const SCRIPTS: Record<string, { said: string; found: string[]; notFound: string[
   },
   Korean: {
     said: '서울에서 새로운 회의실을 예약했습니다',
-    found: ['서울', '회의', '예약', '회의실', '실을', '새로운 예약', '서울에서'.normalize('NFD'), '약'],
-    notFound: ['부산', '서에', '의예', '회실']
+    found: ['서울', '회의', '예약', '회의실', '실을', '새로운 예약', '서울에서'.normalize('NFD'), '약', '서울까지', '회의실은'],
+    notFound: ['부산', '부산에서', '서울역', '서에', '의예', '회실']
   },
   Japanese: {
     said: '東京タワーの会議はﾃﾞｻﾞｲﾝの話でした',

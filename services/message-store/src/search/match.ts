@@ -1,7 +1,7 @@
 import { placeOf } from './fold.ts'
 import { COMPOUND_MIN, PART } from './lexemes.ts'
 import type { Term } from './query.ts'
-import { type Analysis, analyse, type Word } from './runs.ts'
+import { type Analysis, analyse, type Run, type Word } from './runs.ts'
 
 /** From one UTF-16 unit to before another. */
 export type Span = readonly [from: number, to: number]
@@ -42,7 +42,7 @@ function hitsOf({ folded, runs }: Analysis, term: Term): Hit[] {
     case 'word':
       return runs.flatMap(run => (run.kind === 'word' ? wordHits(run, term.word) : []))
     case 'signs':
-      return runs.flatMap(run => (run.kind === 'signs' ? signHits(run.text, term.text, run.from) : []))
+      return runs.flatMap(run => (run.kind === 'signs' ? signHits(run, term) : []))
     case 'phrase':
       return phraseHits({ folded, runs }, term.runs)
   }
@@ -71,10 +71,12 @@ function wordHits(there: Word, wanted: Word): Hit[] {
   return []
 }
 
-function signHits(there: string, wanted: string, offset: number): Hit[] {
+function signHits(there: Run, { text, bare }: { text: string; bare: string }): Hit[] {
+  const wanted = there.text.includes(text) ? text : bare
+  const rank = wanted !== text ? STEM : there.text === text ? WHOLE : BEGINNING
   const hits: Hit[] = []
-  for (let at = there.indexOf(wanted); at !== -1; at = there.indexOf(wanted, at + wanted.length)) {
-    hits.push({ span: [offset + at, offset + at + wanted.length], rank: there === wanted ? WHOLE : BEGINNING })
+  for (let at = there.text.indexOf(wanted); at !== -1; at = there.text.indexOf(wanted, at + wanted.length)) {
+    hits.push({ span: [there.from + at, there.from + at + wanted.length], rank })
   }
   return hits
 }

@@ -2,7 +2,11 @@ import { HAS_FILE, senderLexeme, signLexemes, wordLexemes } from './lexemes.ts'
 import { analyse, type Run, type Word } from './runs.ts'
 
 /** What a message must have, all of it: a word, signs, or a phrase, which stands there as it was written. */
-export type Term = { kind: 'word'; word: Word } | { kind: 'signs'; text: string } | { kind: 'phrase'; runs: readonly Run[] }
+export type Term =
+  | { kind: 'word'; word: Word }
+  /** `bare`: Korean without its particle; the text itself where it has none. */
+  | { kind: 'signs'; text: string; bare: string }
+  | { kind: 'phrase'; runs: readonly Run[] }
 
 const PHRASE = /["“”„«»]([^"“”„«»]*)["“”„«»]/g
 
@@ -21,8 +25,13 @@ export function parseQuery(q: string): Term[] {
 }
 
 function looseTerms(text: string): Term[] {
-  return analyse(text).runs.map(run => (run.kind === 'word' ? { kind: 'word', word: run } : { kind: 'signs', text: run.text }))
+  return analyse(text).runs.map(run =>
+    run.kind === 'word' ? { kind: 'word', word: run } : { kind: 'signs', text: run.text, bare: run.text.replace(PARTICLE, '') }
+  )
 }
+
+/** What nouns seldom end with by themselves, after two syllables at least: 이, 가, 도, 로 and the like end too many. */
+const PARTICLE = /(?<=[가-힣]{2})(?:에서|에게|에게서|한테|까지|부터|으로|께서|처럼|보다|하고|에|을|를|은|는)$/u
 
 /** The terms and filters as a `tsquery` on lexemes. What it finds is a superset: a match is confirmed on the text. */
 export function toTsquery(
@@ -36,7 +45,7 @@ export function toTsquery(
 }
 
 function toExpression(term: Term): string {
-  if (term.kind === 'signs') return allOf(signLexemes(term.text))
+  if (term.kind === 'signs') return allOf(signLexemes(term.bare))
   if (term.kind === 'phrase') {
     return [...new Set(term.runs.flatMap(run => (run.kind === 'signs' ? signLexemes(run.text) : [wordLexemes(run.text).beginning])))]
       .map(quoted)
