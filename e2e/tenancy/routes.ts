@@ -99,6 +99,10 @@ export const ROUTE_PROBES: Record<string, RouteProbe> = {
       ])
     )
   },
+  'GET /messages/conversations/{conversation_id}': {
+    participant: 200,
+    named: { 'query.before': { query: id => `?before=${id}`, of: 'message_id', outcome: INVALID_CURSOR } }
+  },
   'POST /conversations/{conversation_id}/messages': {
     body: () => sent({}),
     participant: 201,

@@ -2,7 +2,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { defineRequest } from './define.ts'
 import { NAME_MAX, User } from './directory.ts'
 import { Actor, Count, Id, Nullable, OneOf, strict, Time, Version } from './fields.ts'
-import { Message, Metadata, MyMessage, Pagination } from './messages.ts'
+import { ListMessagesQuery, Message, MessagePage, Metadata, MyMessage, Pagination } from './messages.ts'
 
 export const PARTICIPANTS_MAX = 1_000
 export const TITLE_MAX = 255
@@ -131,6 +131,13 @@ export const ListConversations = defineRequest('conversations.list', {
   request: Type.Object({ actor: Actor, query: ListConversationsQuery }),
   reply: ConversationPage
 })
+
+/** A page of messages with their conversation: always a page, so `pagination` is always there. */
+export const ConversationMessages = Type.Composite(
+  [Type.Omit(MessagePage, ['pagination']), Type.Object({ conversation: Conversation, pagination: Pagination })],
+  { $id: 'ConversationMessages' }
+)
+export const ConversationMessagesQuery = Type.Pick(ListMessagesQuery, ['page', 'page_size', 'before'], strict)
 
 export const GetConversation = defineRequest('conversations.get', {
   summary: 'Read one conversation as its participant sees it.',

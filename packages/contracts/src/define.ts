@@ -32,6 +32,8 @@ export interface RouteContract {
   readonly summary: string
   readonly tag: string
   readonly public?: boolean
+  /** Kept for clients of a source design; others have a better way. */
+  readonly deprecated?: boolean
   readonly params?: TSchema
   readonly query?: TSchema
   readonly body?: TSchema

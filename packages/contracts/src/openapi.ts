@@ -1,7 +1,9 @@
 import type { TSchema } from '@sinclair/typebox'
 import { type RouteContract, routes } from './define.ts'
 import { ERRORS, type ErrorCode } from './errors.ts'
+import { canonicalUrl, SOURCE_CALLS } from './source-paths.ts'
 
+const BASE = '/api/v1'
 const ANY: readonly ErrorCode[] = ['unauthenticated', 'invalid_request', 'rate_limited', 'unavailable']
 
 /** OpenAPI 3.1, made from the registry of routes: what the gateway checks is what this says. */
@@ -11,6 +13,13 @@ export function openApi(version: string): Record<string, unknown> {
   for (const route of routes.values()) {
     paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operation(route, schemas) }
   }
+  for (const [method, path] of SOURCE_CALLS) {
+    const route = routes.get(`${method} ${canonicalUrl(method, path).slice(BASE.length)}`)
+    if (!route) continue
+    const { operationId: _, ...rest } = operation(route, schemas)
+    const summary = `Answers as ${route.method} ${route.path} does: the path of a source design.`
+    paths[path] = { servers: [{ url: '/' }], ...paths[path], [method.toLowerCase()]: { ...rest, summary, deprecated: true } }
+  }
   return {
     openapi: '3.1.0',
     info: {
@@ -19,7 +28,7 @@ export function openApi(version: string): Record<string, unknown> {
       summary: 'Messages that were acknowledged are never lost, never doubled, never out of order.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' }
     },
-    servers: [{ url: '/api/v1' }],
+    servers: [{ url: BASE }],
     security: [{ bearer: [] }],
     tags: [...new Set([...routes.values()].map(route => route.tag))].map(name => ({ name })),
     paths,
@@ -57,6 +66,7 @@ function operation(route: RouteContract, schemas: Map<string, unknown>): Record<
     operationId: `${route.method.toLowerCase()}${route.path.replace(/[^a-z]+(.)?/gi, (_, c: string | undefined) => (c ?? '').toUpperCase())}`,
     summary: route.summary,
     tags: [route.tag],
+    ...(route.deprecated && { deprecated: true }),
     ...(route.public && { security: [] }),
     parameters: [...parameters('path', route.params, schemas), ...parameters('query', route.query, schemas)],
     ...(route.body && { requestBody: { required: true, content: { 'application/json': { schema: reference(route.body, schemas) } } } }),

@@ -33,7 +33,8 @@ t.test('every reference of both documents leads somewhere', async t => {
 
 t.test('every route is in OpenAPI with its parameters, bodies, answers and errors', async t => {
   t.equal(routes.size, Object.keys(ROUTES).length, 'no route is defined elsewhere')
-  const operations = Object.values<Any>(rest.paths).flatMap(Object.values)
+  // Those of the source designs, below `/api/`, are held by their own test.
+  const operations = Object.entries<Any>(rest.paths).flatMap(([path, item]) => (path.startsWith('/api/') ? [] : Object.values<Any>(item)))
   t.equal(operations.length, routes.size)
   t.equal(new Set(operations.map(({ operationId }: Any) => operationId)).size, routes.size, 'operation ids differ')
   for (const route of routes.values()) {

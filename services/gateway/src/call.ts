@@ -2,6 +2,7 @@ import { AppError, check, type RouteContract, refuseBadText } from '@parley/cont
 import type { Static, TSchema } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Directory } from './directory.ts'
+import { ownNames } from './source-names.ts'
 import type { Tokens } from './tokens.ts'
 
 /** Who asks, as the owner of the data is told. */
@@ -83,14 +84,15 @@ export function createRoutes(door: FastifyInstance, { tokens, directory }: { tok
 
 function checked(schema: TSchema | undefined, value: unknown): unknown {
   if (!schema) return undefined
-  check(schema, value)
-  return value
+  const named = ownNames(schema, value)
+  check(schema, named)
+  return named
 }
 
 /** A query string has only strings: those that stand for whole numbers become numbers, nothing else is changed. */
 function converted(schema: TSchema, query: unknown): object {
   refuseBadText(query)
-  const given = query as Record<string, unknown>
+  const given = ownNames(schema, query) as Record<string, unknown>
   return Object.fromEntries(
     Object.entries(given).map(([name, value]) => {
       const isNumber = schema.properties?.[name]?.type === 'integer' && typeof value === 'string' && /^-?\d{1,15}$/.test(value)

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
 import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
-import { AppError, ERRORS, type ErrorCode, parseJson, problem } from '@parley/contracts'
+import { AppError, canonicalUrl, ERRORS, type ErrorCode, parseJson, problem } from '@parley/contracts'
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyError,
@@ -31,6 +31,8 @@ export async function createDoor(config: Config, log: FastifyBaseLogger): Promis
     maxRequestsPerSocket: 10_000,
     http: { headersTimeout: 10_000, connectionsCheckingInterval: 5_000, maxHeaderSize: 16 * 1024, requireHostHeader: false },
     routerOptions: { maxParamLength: 200 },
+    // The paths of the source designs end here; behind it there is one interface.
+    rewriteUrl: ({ method, url = '/' }) => canonicalUrl(method, url),
     requestIdHeader: false,
     // While stopping, a connection that stands gets its last answer and closes; the framework's own 503 has no shape of ours.
     return503OnClosing: false,
@@ -147,4 +149,5 @@ function toAppError(error: FastifyError | AppError | Error): AppError {
   return new AppError(BY_STATUS[status] ?? 'invalid_request', status === 415 ? 'send application/json' : error.message, { cause: error })
 }
 
-export const pathOf = (request: FastifyRequest): string => request.url.split('?', 1)[0]!.slice(0, 200)
+/** As the client gave it, whatever it was rewritten to. */
+const pathOf = (request: FastifyRequest): string => request.originalUrl.split('?', 1)[0]!.slice(0, 200)

@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import { ConversationMessages, ConversationMessagesQuery } from '../conversations.ts'
 import { defineRoute } from '../define.ts'
 import { Id, strict } from '../fields.ts'
 import {
@@ -42,6 +43,17 @@ export const messagesRoutes = {
     params: OfConversation,
     query: ListMessagesQuery,
     replies: { 200: MessagePage },
+    errors: [...NO_ACCESS, 'invalid_cursor']
+  }),
+  conversationMessages: defineRoute({
+    method: 'GET',
+    path: '/messages/conversations/{conversation_id}',
+    tag: 'messages',
+    summary: 'Read a page of messages with their conversation at once, as one of the source designs has it.',
+    deprecated: true,
+    params: OfConversation,
+    query: ConversationMessagesQuery,
+    replies: { 200: ConversationMessages },
     errors: [...NO_ACCESS, 'invalid_cursor']
   }),
   sendMessage: defineRoute({

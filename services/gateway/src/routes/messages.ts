@@ -5,6 +5,7 @@ import {
   DeleteMessage,
   EditMessage,
   ForwardMessage,
+  GetConversation,
   GetDirectConversation,
   GetMessage,
   GetUnread,
@@ -26,11 +27,23 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Actor, Routes } from '../call.ts'
 import type { Sends } from '../sends.ts'
 
+/** Of the one source that reads by pages alone. */
+const PAGE_SIZE = 20
+
 export function messages(route: Routes, bus: Bus, sends: Sends): void {
   /** After a change: the message as whoever changed it sees it. */
   const mine = (actor: Actor, { message_id }: { message_id: string }) => bus.relay(GetMessage, { actor, message_id })
 
   route(ROUTES.listMessages, ({ actor, params, query }) => bus.relay(ListMessages, { actor, ...params, query }))
+
+  route(ROUTES.conversationMessages, async ({ actor, params, query }) => {
+    const pages = { page: 1, page_size: PAGE_SIZE, ...query }
+    const [conversation, messages] = await Promise.all([
+      bus.request(GetConversation, { actor, ...params }),
+      bus.request(ListMessages, { actor, ...params, query: pages })
+    ])
+    return { ...messages, conversation }
+  })
 
   route(ROUTES.sendMessage, ({ actor: { user_id, org_id }, params, body, request, reply }) =>
     send(sends, { ...withKey(body, request), ...params, user_id, org_id }, reply)

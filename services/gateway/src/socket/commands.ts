@@ -22,6 +22,7 @@ import {
 import type { Bus } from '@parley/nats-kit'
 import type { Static, TSchema } from '@sinclair/typebox'
 import type { Sends } from '../sends.ts'
+import { ownNames } from '../source-names.ts'
 import type { Connection } from './connection.ts'
 import { textFrame } from './frame.ts'
 import type { Hub } from './hub.ts'
@@ -135,10 +136,11 @@ export function runCommand(commands: Commands, connection: Connection, type: str
     if (!NOT_OFFERED.has(type)) throw new AppError('invalid_frame', `type ${type.slice(0, 40)} is not known`)
     return refuse(connection, id, new AppError('unavailable', `${type} is not offered by this server yet`))
   }
-  check(known.contract.schema, frame, 'invalid_frame')
+  const named = ownNames(known.contract.schema, frame) as object
+  check(known.contract.schema, named, 'invalid_frame')
   if (connection.inHand >= IN_HAND_MAX)
     return refuse(connection, id, new AppError('rate_limited', 'too many questions at once', { retry_after_ms: 100 }))
-  answer(known, connection, id, frame)
+  answer(known, connection, id, named)
 }
 
 function answer({ run }: Command, connection: Connection, id: string | undefined, frame: object): void {
