@@ -71,7 +71,7 @@ t.test('questions that come one after the other go out together, a wave at a tim
       return numbers.map(n => n * 2)
     },
     100,
-    200
+    { everyMs: 200 }
   )
   const startedAt = performance.now()
   t.equal(await coalescer.ask(1), 2)

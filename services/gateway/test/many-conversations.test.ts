@@ -10,7 +10,7 @@ failOnLeftovers(t)
 
 const statements = join(await temporaryFolder(t, 'statements'), 'count')
 await writeFile(statements, '')
-const platform = await startPlatform(t, { env: { NODE_OPTIONS: COUNT_STATEMENTS, PARLEY_TEST_STATEMENTS: statements } })
+const platform = await startPlatform(t, { env: { NODE_OPTIONS: COUNT_STATEMENTS, PARLEY_TEST_STATEMENTS: statements, SEARCH_INDEX: '0' } })
 const app = Fastify()
 await app.register(natsKit, { url: platform.nats.url, service: 'test' })
 t.teardown(() => app.close())

@@ -1,48 +1,27 @@
-import {
-  type ConversationAdded,
-  type ConversationRemoved,
-  CURSORS_MAX,
-  GetConversation,
-  type LiveState,
-  OpenUsers,
-  type Profile,
-  Sync
-} from '@parley/contracts'
+import { type ConversationAdded, type ConversationRemoved, GetConversation, type LiveState, type Profile, Sync } from '@parley/contracts'
 import type { Bus } from '@parley/nats-kit'
 import type { Static } from '@sinclair/typebox'
 import type { FastifyBaseLogger } from 'fastify'
-import { Coalescer } from '../coalescer.ts'
 import { Admission } from './admission.ts'
 import type { Connection, Range } from './connection.ts'
 import { Gate } from './gate.ts'
 import type { Hub, Person } from './hub.ts'
+import { LiveStates, PEOPLE_MAX } from './live-states.ts'
 import type { Room } from './room.ts'
+import { pause, SLOW_PATIENCE_MS, SlowReaders } from './slow-readers.ts'
 
-const PEOPLE_MAX = 200
-/** Questions for people's states in a storm are so far apart at least: 1,177 µs of CPU a connect without, 987 with it. */
-const WAVE_MS = 20
-const RETRY_MS = 500
 /** 500 objects a round: a client that missed more than this reads the histories anew. */
 const ROUNDS_MAX = 1_000
 /** What may wait to be put in step on one connection: one that does not drain is given no more. */
 const TURNS_MAX = 1_000
-/** How long a slow reader waits for its turn in a storm. */
-const SLOW_PATIENCE_MS = 10_000
 /** New conversations that a person is told whole when the bus is back; of others they are told the id, and read them. */
 const TOLD_WHOLE_MAX = 20
 
 type Added = Static<typeof ConversationAdded>
 type Removed = Static<typeof ConversationRemoved>
 
-/** Whose state is asked for, and the profile where the store may not have it so yet. */
-interface Question {
-  user_id: string
-  org_id: string
-  news?: Profile | undefined
-}
-
 /** What bringing a connection in step came to: conversations that are not its person's any more, or must be read anew. */
-interface Brought {
+export interface Brought {
   isDone: boolean
   removed: string[]
   reset: string[]
@@ -56,51 +35,23 @@ export interface Resumed {
 }
 
 /**
- * Puts connections in step with the store: when they come in, resume, read on after having been slow, come into a
- * conversation, or were cut off from the bus together with us. Meanwhile their gate holds what is live. What concerns one
+ * Puts connections in step with the store: when they come in, resume, come into a conversation, or were cut off from the bus together with us. Meanwhile their gate holds what is live. What concerns one
  * connection happens one after the other.
  */
 export class CatchUp {
   readonly #bus: Bus
   readonly #hub: Hub
   readonly #log: FastifyBaseLogger
-  readonly #states: Coalescer<Question, LiveState>
+  readonly #states: LiveStates
+  readonly #slowReaders: SlowReaders
   readonly admission = new Admission()
 
   constructor(bus: Bus, hub: Hub, log: FastifyBaseLogger) {
     this.#bus = bus
     this.#hub = hub
     this.#log = log
-    this.#states = new Coalescer(users => this.#askStates(users), PEOPLE_MAX, WAVE_MS)
-  }
-
-  /**
-   * One question for each person, however many of their devices come in at once. Their subscriptions go out just before it,
-   * all in one write, and on the same connection to the bus: once it is answered they stand.
-   */
-  async #askStates(users: Question[]): Promise<LiveState[]> {
-    const people = new Map<string, Question>()
-    for (const { user_id, org_id, news } of users) {
-      const key = org_id + user_id
-      people.set(key, { user_id, org_id, news: news ?? people.get(key)?.news })
-    }
-    for (const { user_id, org_id } of people.values()) this.#hub.hear(user_id, org_id)
-    const states = await this.#openUsers([...people.values()])
-    const byPerson = new Map(states.map(state => [state.org_id + state.user_id, state]))
-    return users.map(({ user_id, org_id }) => byPerson.get(org_id + user_id)!)
-  }
-
-  /** People of very many conversations do not fit into one answer together: then half of them is asked for at a time. */
-  async #openUsers(users: Question[]): Promise<LiveState[]> {
-    const profiles = users.flatMap(({ news }) => news ?? [])
-    try {
-      const question = { users: users.map(({ user_id, org_id }) => ({ user_id, org_id })), ...(profiles.length > 0 && { profiles }) }
-      return (await this.#bus.request(OpenUsers, question)).states
-    } catch (error) {
-      if (users.length === 1 || (error as { code?: string }).code !== 'internal') throw error
-      const half = Math.ceil(users.length / 2)
-      return [...(await this.#openUsers(users.slice(0, half))), ...(await this.#openUsers(users.slice(half)))]
-    }
+    this.#states = new LiveStates(bus, hub)
+    this.#slowReaders = new SlowReaders(this, hub, this.#states, log)
   }
 
   /**
@@ -118,13 +69,13 @@ export class CatchUp {
 
   async #follow(connection: Connection, news: Profile | undefined): Promise<{ state: LiveState; open: () => void }> {
     const { id: user_id, org_id } = connection.identity!.profile
-    connection.onSlow = this.#recoverLater
+    connection.onSlow = this.#slowReaders.recoverLater
     this.#hub.followPerson(connection)
     const joined = new Map<string, Room>()
     let state: LiveState
     let isBehind: boolean
     do {
-      state = await this.#states.ask({ user_id, org_id, news })
+      state = await this.#states.of({ user_id, org_id, news })
       if (!connection.isOpen) break
       const fresh = state.conversations.filter(({ id }) => !joined.has(id))
       for (const { id, version, hidden } of fresh) {
@@ -161,14 +112,14 @@ export class CatchUp {
    * @throws AppError unavailable where the store is away, or too many come back at once
    */
   resume(connection: Connection, cursors: Record<string, number>): Promise<Resumed> {
-    return this.#inTurn(connection, async () => {
+    return this.inTurn(connection, async () => {
       const held = new Map(Object.entries(cursors).map(([id, version]) => [id.toLowerCase(), version]))
       const gate = Gate.of(connection)
       const rooms = [...held.keys()].flatMap(id => this.#hub.roomOf(connection, id) ?? [])
       for (const room of rooms) gate.hold(room.id, gate.toldOf(room))
       const reached = new Map<string, number>()
       try {
-        const { isDone, removed, reset } = await this.#bring(connection, held, reached)
+        const { isDone, removed, reset } = await this.bring(connection, held, reached)
         return {
           complete: isDone && removed.length + reset.length === 0,
           ...(removed.length > 0 && { removed }),
@@ -183,7 +134,7 @@ export class CatchUp {
 
   /** Tells a connection of a conversation that its person is in now, and lets it follow. */
   add(connection: Connection, event: Added): Promise<void> {
-    return this.#inTurn(connection, async () => {
+    return this.inTurn(connection, async () => {
       const hidden = await this.#hiddenFrom(connection, event)
       // It went while this waited: nobody would take it out of the conversation again.
       if (!connection.isOpen) return
@@ -208,7 +159,7 @@ export class CatchUp {
   async #hiddenFrom(connection: Connection, { conversation_id, version }: Added): Promise<readonly Range[] | undefined> {
     if (version === 1) return undefined
     const { id: user_id, org_id } = connection.identity!.profile
-    const { conversations } = await this.#untilAnswered(new Set([connection]), () => this.#states.ask({ user_id, org_id }))
+    const { conversations } = await this.#untilAnswered(new Set([connection]), () => this.#states.of({ user_id, org_id }))
     return conversations.find(({ id }) => id === conversation_id)?.hidden
   }
 
@@ -218,70 +169,13 @@ export class CatchUp {
     if (room && version > connection.rooms.get(room)!) this.#hub.part(connection, room, version)
   }
 
-  /** One function for all: one made in `#follow` kept the whole state that a socket came in with. */
-  readonly #recoverLater = (connection: Connection): void => {
-    if (connection.isRecovering) return
-    connection.isRecovering = true
-    void this.#inTurn(connection, () => this.#recover(connection)).catch(err => {
-      connection.isRecovering = false
-      this.#log.error({ err, connection_id: connection.id }, 'a slow reader could not be put in step')
-      connection.close('overloaded')
-    })
-  }
-
-  /** Waits until a slow reader has taken what it was sent, then brings what it missed, until it has missed nothing. */
-  async #recover(connection: Connection): Promise<void> {
-    for (let gate = connection.gate; gate && connection.isOpen && gate.isInArrears; gate = connection.gate) {
-      await connection.drained()
-      gate.isSlow = false
-      gate.isBehind = false
-      const owed = gate.takeOwed(CURSORS_MAX)
-      const isDone = (await this.#repay(connection, gate, owed)) && (await this.#tellUnread(connection, gate))
-      gate.openIfIdle()
-      if (!isDone && connection.isOpen) await pause()
-    }
-    connection.isRecovering = false
-  }
-
-  /** @returns false where it has to be tried again */
-  async #repay(connection: Connection, gate: Gate, owed: ReadonlyMap<string, number>): Promise<boolean> {
-    if (owed.size === 0) return true
-    const reached = new Map<string, number>()
-    const { isDone, reset } = await this.#bring(connection, new Map(owed), reached, SLOW_PATIENCE_MS).catch((err): Brought => {
-      this.#log.warn({ err, connection_id: connection.id }, 'a slow reader was not put in step yet')
-      return { isDone: false, removed: [], reset: [] }
-    })
-    // The database is older than what we have told: the client reads everything anew.
-    if (reset.length > 0) connection.close('restart')
-    for (const [id, since] of owed) {
-      const room = this.#hub.roomOf(connection, id)
-      if (room && !isDone) gate.owe(room, reached.get(id) ?? since)
-      else if (room) gate.release(room, reached.get(id))
-    }
-    return isDone
-  }
-
-  /** @returns false where it has to be tried again */
-  async #tellUnread(connection: Connection, gate: Gate): Promise<boolean> {
-    if (gate.unreadDropped.size === 0) return true
-    const { id: user_id, org_id } = connection.identity!.profile
-    const state = await this.#states.ask({ user_id, org_id }).catch(() => undefined)
-    if (!state) return false
-    for (const { id, unread_count } of state.conversations) {
-      if (!gate.unreadDropped.has(id)) continue
-      connection.send({ type: 'unread', conversation_id: id, unread_count, unread_total: state.unread_total })
-    }
-    gate.unreadDropped.clear()
-    return true
-  }
-
   /**
    * Asks for what changed until there is no more, and waits in between until the client has taken it.
    *
    * @param held what the client has; and then what it has been brought
    * @param reached the versions that it was brought to
    */
-  async #bring(connection: Connection, held: Map<string, number>, reached: Map<string, number>, patienceMs?: number): Promise<Brought> {
+  async bring(connection: Connection, held: Map<string, number>, reached: Map<string, number>, patienceMs?: number): Promise<Brought> {
     const { id: user_id, org_id, role } = connection.identity!.profile
     const removed: string[] = []
     const reset: string[] = []
@@ -330,7 +224,7 @@ export class CatchUp {
   async #compare({ user_id, org_id, connections }: Person): Promise<void> {
     const followed = new Map([...connections].filter(({ isReady }) => isReady).map(connection => [connection, new Map(connection.rooms)]))
     if (followed.size === 0) return
-    const { conversations } = await this.#untilAnswered(connections, () => this.#states.ask({ user_id, org_id }))
+    const { conversations } = await this.#untilAnswered(connections, () => this.#states.of({ user_id, org_id }))
     const present = new Set(conversations.map(({ id }) => id))
     for (const [connection, rooms] of followed) {
       for (const [room, cameAt] of rooms) {
@@ -370,7 +264,7 @@ export class CatchUp {
   }
 
   /** What puts one connection in step happens one after the other. */
-  #inTurn<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
+  inTurn<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
     if (++connection.turnsWaiting > TURNS_MAX) connection.close('too_slow')
     const turn = (connection.catchingUp ?? Promise.resolve()).then(work).finally(() => {
       connection.turnsWaiting--
@@ -395,6 +289,3 @@ export class CatchUp {
     this.admission.close()
   }
 }
-
-/** The store was away a moment ago. */
-const pause = () => new Promise(resolve => setTimeout(resolve, RETRY_MS))
