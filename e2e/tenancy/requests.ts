@@ -15,6 +15,7 @@ interface RequestProbe {
 const conversation = ({ ids }: Stage) => ({ conversation_id: ids.conversation_id })
 const message = ({ ids }: Stage) => ({ message_id: ids.message_id })
 const member = ({ ids }: Stage) => ({ conversation_id: ids.conversation_id, user_id: ids.user_id })
+const scheduled = ({ ids }: Stage) => ({ scheduled_id: ids.scheduled_id })
 const project = ({ ids }: Stage) => ({ project_id: ids.project_id })
 const projectMember = ({ ids }: Stage) => ({ project_id: ids.project_id, user_id: ids.user_id })
 const isEmpty = (value: unknown) => Array.isArray(value) && value.length === 0
@@ -64,6 +65,14 @@ export const REQUEST_PROBES: Record<string, RequestProbe> = {
     fields: stage => ({ query: { q: 'secret', ...conversation(stage) } }),
     wanted: 'conversation_not_found'
   },
+  'scheduled.create': {
+    fields: stage => ({ ...conversation(stage), content: 'x', send_at: new Date(Date.now() + 3_600_000).toISOString() }),
+    wanted: 'conversation_not_found'
+  },
+  'scheduled.list': { fields: () => ({}), wanted: ({ messages }) => isEmpty(messages) },
+  'scheduled.get': { fields: scheduled, wanted: 'message_not_found' },
+  'scheduled.change': { fields: stage => ({ ...scheduled(stage), content: 'x' }), wanted: 'message_not_found' },
+  'scheduled.cancel': { fields: scheduled, wanted: 'message_not_found' },
   'messages.get': { fields: message, wanted: 'message_not_found' },
   'messages.edit': { fields: stage => ({ ...message(stage), content: 'x' }), wanted: 'message_not_found' },
   'messages.delete': { fields: message, wanted: 'message_not_found' },

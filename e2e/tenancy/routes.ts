@@ -30,6 +30,7 @@ const FORBIDDEN = [403, 'forbidden'] as const
 const NO_USER = [404, 'user_not_found'] as const
 const NO_CONVERSATION = [404, 'conversation_not_found'] as const
 const NO_PROJECT = [404, 'project_not_found'] as const
+const NO_MESSAGE = [404, 'message_not_found'] as const
 const NO_DEMO = [404, 'not_found'] as const
 const INVALID_CURSOR = [400, 'invalid_cursor'] as const
 const EMOJI = encodeURIComponent('👍')
@@ -151,6 +152,11 @@ export const ROUTE_PROBES: Record<string, RouteProbe> = {
       }
     }
   },
+  // Of one's own alone: to everyone else it is not there.
+  'GET /scheduled': { participant: 200 },
+  'GET /scheduled/{scheduled_id}': { participant: NO_MESSAGE, owner: 200 },
+  'PATCH /scheduled/{scheduled_id}': { body: () => sent({}), participant: NO_MESSAGE, owner: 200 },
+  'DELETE /scheduled/{scheduled_id}': { participant: NO_MESSAGE, owner: 204 },
   'GET /messages/{message_id}': { participant: 200 },
   'PATCH /messages/{message_id}': { body: () => sent({}), participant: NOT_SENDER, owner: 200 },
   'DELETE /messages/{message_id}': { participant: NOT_SENDER, owner: 200 },
@@ -211,7 +217,7 @@ const isScoped = (route: RouteContract): boolean => pathIds(route).some(name => 
 /** What an id that is not there is called, by the ids of the path. */
 const missing = (route: RouteContract): Outcome => {
   const ids = pathIds(route)
-  if (ids.includes('message_id')) return [404, 'message_not_found']
+  if (ids.includes('message_id') || ids.includes('scheduled_id')) return NO_MESSAGE
   if (ids.includes('conversation_id')) return [404, 'conversation_not_found']
   return ids.includes('project_id') ? NO_PROJECT : NO_USER
 }

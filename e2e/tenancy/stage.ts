@@ -15,6 +15,7 @@ export interface Ids {
   message_id: string
   user_id: string
   project_id: string
+  scheduled_id: string
 }
 
 /**
@@ -71,7 +72,8 @@ const TABLES = [
   'conversations',
   'participants',
   'messages',
-  'message_revisions'
+  'message_revisions',
+  'scheduled_messages'
 ] as const
 
 /** Sets up two organizations that know nothing of each other. */
@@ -102,11 +104,16 @@ export async function setStage(doors: Doors): Promise<Stage> {
     const body = { content, client_message_id: `${content.slice(0, 40)}-${randomUUID().slice(0, 8)}`, metadata: { note: content } }
     return (await good(clientOf(by).post(`/conversations/${conversation_id}/messages`, body))).body.id
   }
+  const schedule = async (by: Person, conversation_id: string, content: string): Promise<string> => {
+    const body = { content, send_at: new Date(Date.now() + 86_400_000).toISOString(), metadata: { note: content } }
+    return (await good(clientOf(by).post(`/conversations/${conversation_id}/messages`, body))).body.id
+  }
   const { owner, participant, 'removed participant': removed } = people
   const conversation_id = await talk(owner, [participant, removed], `${conversationMark} ${orgMark}`)
   const message_id = await say(owner, conversation_id, `${conversationMark} ${orgMark}`)
   await good(clientOf(owner).patch(`/messages/${message_id}`, { content: `${conversationMark} ${orgMark} edited` }))
   await good(clientOf(owner).delete(`/conversations/${conversation_id}/participants/${removed.id}`))
+  const scheduled_id = await schedule(owner, conversation_id, `${conversationMark} ${orgMark} later`)
   const project = async (org: string, owner: Person): Promise<string> => {
     const id = randomUUID()
     const host = clientOf(person({ org_id: org, name: org === org_id ? `Host ${orgMark}` : 'Host', role: 'service' }))
@@ -122,7 +129,8 @@ export async function setStage(doors: Doors): Promise<Stage> {
       conversation_id: conversation,
       message_id: await say(people[name], conversation, 'Elsewhere'),
       user_id: foreignMate.id,
-      project_id: await project(foreign_id, people[name])
+      project_id: await project(foreign_id, people[name]),
+      scheduled_id: await schedule(people[name], conversation, 'Elsewhere')
     }
   }
 
@@ -131,7 +139,7 @@ export async function setStage(doors: Doors): Promise<Stage> {
     doors,
     people,
     spare,
-    ids: { conversation_id, message_id, user_id: participant.id, project_id },
+    ids: { conversation_id, message_id, user_id: participant.id, project_id, scheduled_id },
     own,
     orgMark,
     conversationMark,
@@ -161,6 +169,7 @@ export async function setStage(doors: Doors): Promise<Stage> {
     },
     async forget() {
       for (const table of [
+        'scheduled_messages',
         'message_revisions',
         'reactions',
         'absences',

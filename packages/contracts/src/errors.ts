@@ -38,6 +38,7 @@ export const ERRORS = {
   idempotency_mismatch: { status: 409, title: 'This client_message_id was used with other content', retryable: false },
   conversation_full: { status: 409, title: 'The conversation has as many people as it may', retryable: false },
   blocks_full: { status: 409, title: 'As many people are blocked as may be', retryable: false },
+  scheduled_full: { status: 409, title: 'As many messages are scheduled as may be', retryable: false },
   too_many_reactions: { status: 409, title: 'The message has as many kinds of reactions as it may', retryable: false },
   too_many_pins: { status: 409, title: 'The conversation has as many pins as it may', retryable: false },
   too_large: { status: 413, title: 'Too large', retryable: false },

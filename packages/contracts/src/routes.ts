@@ -5,6 +5,7 @@ import { liveRoutes } from './routes/live.ts'
 import { messagesRoutes } from './routes/messages.ts'
 import { peopleRoutes } from './routes/people.ts'
 import { projectsRoutes } from './routes/projects.ts'
+import { scheduledRoutes } from './routes/scheduled.ts'
 import { searchRoutes } from './routes/search.ts'
 
 export { Config } from './routes/people.ts'
@@ -15,6 +16,7 @@ export const ROUTES = {
   ...projectsRoutes,
   ...conversationsRoutes,
   ...messagesRoutes,
+  ...scheduledRoutes,
   ...searchRoutes,
   ...liveRoutes,
   ...adminRoutes,

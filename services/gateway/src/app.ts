@@ -16,6 +16,7 @@ import { live } from './routes/live.ts'
 import { messages } from './routes/messages.ts'
 import { people } from './routes/people.ts'
 import { projects } from './routes/projects.ts'
+import { scheduled } from './routes/scheduled.ts'
 import { search } from './routes/search.ts'
 import { Sends } from './sends.ts'
 import { createCommands } from './socket/commands.ts'
@@ -87,6 +88,7 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   conversations(route, bus)
   messages(route, bus, sends)
   live(route, bus, tickets)
+  scheduled(route, bus)
   search(route, bus)
   if (isDemo) demo(route, bus, config)
   healthRoutes(door, health)

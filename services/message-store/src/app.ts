@@ -17,6 +17,7 @@ import { pins } from './endpoints/pins.ts'
 import { projects } from './endpoints/projects.ts'
 import { reactions } from './endpoints/reactions.ts'
 import { read } from './endpoints/read.ts'
+import { scheduled } from './endpoints/scheduled.ts'
 import { search } from './endpoints/search.ts'
 import { sendMessages } from './endpoints/send-messages.ts'
 import { sync } from './endpoints/sync.ts'
@@ -26,6 +27,7 @@ import { deleteBatches, outboxDepth } from './queries/outbox.ts'
 import { Indexer } from './search/indexer.ts'
 import { Batch } from './send/batch.ts'
 import { Publisher } from './send/publish.ts'
+import { Scheduler } from './send/scheduler.ts'
 import { Sweeper } from './send/sweep.ts'
 import type { Store } from './store.ts'
 
@@ -76,6 +78,12 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
     () => ensureStreams(bus.connection),
     count => swept.inc(count)
   )
+  const sent = metrics.counter('scheduled_sent_total', 'Messages that were sent at a time that was set for them.')
+  const refused = metrics.counter('scheduled_refused_total', 'Scheduled messages that might not be sent when they were due.')
+  const scheduler = new Scheduler(store, publisher, log, counts => {
+    sent.inc(counts.sent)
+    refused.inc(counts.refused)
+  })
   const indexed = metrics.counter('search_indexed_total', 'Messages that went into the search index.')
   const indexer = new Indexer(store, log, count => indexed.inc(count))
   metrics.gauge('outbox_unacknowledged', 'Batches that are published and not yet acknowledged.', () => publisher.unacknowledged)
@@ -94,6 +102,7 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   sendMessages(endpoints)
   listMessages(endpoints)
   messages(endpoints)
+  scheduled(endpoints)
   forwardMessage(endpoints)
   reactions(endpoints)
   pins(endpoints)
@@ -109,10 +118,11 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   search(endpoints)
   await bus.flush()
   sweeper.start()
+  scheduler.start()
   if (config.SEARCH_INDEX === '1') indexer.start()
 
   app.addHook('onClose', async () => {
-    await Promise.all([sweeper.stop(), indexer.stop()])
+    await Promise.all([sweeper.stop(), scheduler.stop(), indexer.stop()])
     await bus.finish()
     await publisher.close()
   })

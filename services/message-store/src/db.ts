@@ -110,6 +110,25 @@ export interface Tables {
   }
   project_members: { org_id: string; project_id: string; user_id: string; joined_at: Generated<string> }
   blocks: { org_id: string; blocker_id: string; blocked_id: string; created_at: Generated<string> }
+  scheduled_messages: {
+    id: string
+    org_id: string
+    conversation_id: string
+    user_id: string
+    content: string
+    first_content: string
+    content_type: string
+    reply_to_id: string | null
+    metadata: ColumnType<Record<string, unknown> | null, string | null, never>
+    client_message_id: string | null
+    send_at: string
+    due_at: string
+    status: Generated<string>
+    error: string | null
+    attempts: Generated<number>
+    created_at: Generated<string>
+    updated_at: Generated<string>
+  }
   message_search: { message_id: string; conversation_id: string; seq: number; org_id: string; version: number; lexemes: string }
   search_progress: { conversation_id: string; seq: number }
   search_worker: { id: number; seen_id: string | null }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { AddParticipant, AddReaction, MarkRead } from '@parley/contracts'
+import { AddParticipant, AddReaction, MarkRead, ScheduleMessage } from '@parley/contracts'
 import { Database, type Kysely, sql } from '@parley/pg-kit'
 import { failOnLeftovers, type Person, until } from '@parley/test-kit'
 import t from 'tap'
@@ -23,6 +23,7 @@ for (const [who, other, later] of [
   await ask(MarkRead, other, { conversation_id: id })
   await ask(AddReaction, other, { message_id: message.id, emoji: '👍' })
   await ask(AddParticipant, who, { conversation_id: id, user_id: later.id })
+  await ask(ScheduleMessage, who, { conversation_id: id, content: 'secret', send_at: new Date(Date.now() + 3_600_000).toISOString() })
   const project_id = randomUUID()
   await database.query('insert into messaging.projects (org_id, id) values ($1, $2)', [who.org_id, project_id])
   await database.query('insert into messaging.project_members (org_id, project_id, user_id) values ($1, $2, $3)', [
@@ -46,7 +47,7 @@ const tables = (
 ).filter(({ name }) => !['migrations', 'migration_lock'].includes(name))
 const NO_PRIVILEGE = '42501'
 /** What keeps no history, so that whoever answers people may remove it. */
-const REMOVABLE = ['blocks', 'project_members', 'reactions', 'mentions']
+const REMOVABLE = ['blocks', 'project_members', 'reactions', 'mentions', 'scheduled_messages']
 
 const app = new Database<Tables>({
   url: database.url,
@@ -109,6 +110,7 @@ t.test('a query without WHERE returns nothing of another organization, of any ta
     'projects',
     'reactions',
     'read_markers',
+    'scheduled_messages',
     'users'
   ])
 })
@@ -162,6 +164,8 @@ t.test('rows cannot be made in the name of another organization', async t => {
     participants: `(conversation_id, user_id, org_id, joined_at) values ('${theirs!.id}', '${mallory.id}', ${org}, now())`,
     message_revisions: `values (${id}, '${theirs!.id}', ${org}, 9, 'x', now(), '${ada.id}')`,
     message_search: `values (${id}, '${theirs!.id}', 99, ${org}, 99, '')`,
+    scheduled_messages: `(id, org_id, conversation_id, user_id, content, first_content, content_type, send_at, due_at)
+      values (${id}, ${org}, '${theirs!.id}', '${mallory.id}', 'x', 'x', 'text', now(), now())`,
     search_progress: `values (${id}, 99)`,
     search_worker: '(id) values (1)',
     mentions: `values ('${theirs!.id}', '${ada.id}', 9, ${org})`,
@@ -187,6 +191,22 @@ t.test('rows cannot be made in the name of another organization', async t => {
     'every table is tried; into the outbox anyone may put work, which nobody but the store reads'
   )
   await t.rejects(run(ada, `update messages set org_id = ${org}`), { code: NO_PRIVILEGE })
+})
+
+t.test('what a colleague has scheduled is neither seen nor touched, and nothing is scheduled in their name', async t => {
+  t.same(await everything(mate, 'scheduled_messages'), [])
+  for (const text of ["update scheduled_messages set content = 'owned'", 'delete from scheduled_messages']) {
+    t.equal(Number((await as(mate, db => sql.raw(text).execute(db))).numAffectedRows), 0, text)
+  }
+  const [theirs] = await everything(mallory, 'scheduled_messages')
+  await t.rejects(
+    run(
+      mate,
+      `insert into scheduled_messages (id, org_id, conversation_id, user_id, content, first_content, content_type, send_at, due_at)
+       values ('${randomUUID()}', '${mallory.org_id}', '${theirs!.conversation_id}', '${mallory.id}', 'x', 'x', 'text', now(), now())`
+    ),
+    { code: NO_PRIVILEGE }
+  )
 })
 
 t.test('the function that stores messages is not for whoever answers people', async t => {

@@ -10,13 +10,13 @@ import {
   ListMessagesQuery,
   ListReceipts,
   ListRevisions,
-  MessageBody,
   MessagePage,
   MyMessage,
   ReadBody,
   ReadReply
 } from '../messages.ts'
 import { Emoji, ListPins, ListReplies, PIN_ERRORS, REACTION_ERRORS, RepliesQuery } from '../reactions.ts'
+import { PostedMessage, ScheduledMessage, Standing } from '../scheduled.ts'
 import { NO_ACCESS, OfConversation, OfMessage, PathId } from './params.ts'
 
 const OfReaction = Type.Object({ message_id: PathId, emoji: Emoji })
@@ -60,20 +60,21 @@ export const messagesRoutes = {
     method: 'POST',
     path: '/conversations/{conversation_id}/messages',
     tag: 'messages',
-    summary: 'Send a message. 201 once it is durable; 200 with `duplicate` for a client_message_id that was sent before.',
+    summary:
+      'Send a message: 201 once it is durable, 202 where `send_at` has it sent later. 200 with `duplicate` for a client_message_id that was sent before.',
     params: OfConversation,
-    body: MessageBody,
-    replies: { 201: MyMessage, 200: MyMessage },
-    errors: SEND_ERRORS
+    body: PostedMessage,
+    replies: { 202: ScheduledMessage, 201: MyMessage, 200: Standing },
+    errors: [...SEND_ERRORS, 'scheduled_full']
   }),
   sendToPerson: defineRoute({
     method: 'POST',
     path: '/messages',
     tag: 'messages',
     summary: 'Send a message to a person; the direct conversation is made where there is none.',
-    body: Type.Object({ recipient_id: Id, ...MessageBody.properties }, strict),
-    replies: { 201: MyMessage, 200: MyMessage },
-    errors: [...SEND_ERRORS, 'user_not_found', 'self_conversation']
+    body: Type.Object({ recipient_id: Id, ...PostedMessage.properties }, strict),
+    replies: { 202: ScheduledMessage, 201: MyMessage, 200: Standing },
+    errors: [...SEND_ERRORS, 'scheduled_full', 'user_not_found', 'self_conversation']
   }),
   getMessage: defineRoute({
     method: 'GET',

@@ -15,11 +15,12 @@ import {
   ListReplies,
   ListRevisions,
   MarkRead,
-  MessageBody,
   PinMessage,
+  PostedMessage,
   RemoveReaction,
   RestoreMessage,
   ROUTES,
+  ScheduleMessage,
   type Send
 } from '@parley/contracts'
 import type { Bus } from '@parley/nats-kit'
@@ -31,6 +32,15 @@ import type { Sends } from '../sends.ts'
 const PAGE_SIZE = 20
 
 export function messages(route: Routes, bus: Bus, sends: Sends): void {
+  /** Now, or where it has a time at that. */
+  const post = async (actor: Actor, { send_at, ...message }: PostedMessage & { conversation_id: string }, reply: FastifyReply) => {
+    const { user_id, org_id } = actor
+    if (send_at === undefined) return send(sends, { ...message, user_id, org_id }, reply)
+    const scheduled = await bus.request(ScheduleMessage, { actor, ...message, send_at })
+    reply.code(scheduled.duplicate ? 200 : 202)
+    return { ...scheduled.message, ...(scheduled.duplicate && { duplicate: true }) }
+  }
+
   /** After a change: the message as whoever changed it sees it. */
   const mine = (actor: Actor, { message_id }: { message_id: string }) => bus.relay(GetMessage, { actor, message_id })
 
@@ -45,18 +55,12 @@ export function messages(route: Routes, bus: Bus, sends: Sends): void {
     return { ...messages, conversation }
   })
 
-  route(ROUTES.sendMessage, ({ actor: { user_id, org_id }, params, body, request, reply }) =>
-    send(sends, { ...withKey(body, request), ...params, user_id, org_id }, reply)
-  )
+  route(ROUTES.sendMessage, ({ actor, params, body, request, reply }) => post(actor, { ...withKey(body, request), ...params }, reply))
 
   route(ROUTES.sendToPerson, async ({ actor, body, request, reply }) => {
     const { recipient_id, ...message } = body
     const { conversation } = await bus.request(GetDirectConversation, { actor, user_id: recipient_id })
-    return send(
-      sends,
-      { ...withKey(message, request), conversation_id: conversation.id, user_id: actor.user_id, org_id: actor.org_id },
-      reply
-    )
+    return post(actor, { ...withKey(message, request), conversation_id: conversation.id }, reply)
   })
 
   route(ROUTES.getMessage, ({ actor, params }) => bus.relay(GetMessage, { actor, ...params }))
@@ -114,11 +118,11 @@ export function messages(route: Routes, bus: Bus, sends: Sends): void {
 }
 
 /** The header says the same as the field; the field goes first. */
-function withKey(body: MessageBody, request: FastifyRequest): MessageBody {
+function withKey(body: PostedMessage, request: FastifyRequest): PostedMessage {
   const key = request.headers['idempotency-key']
   if (key === undefined || body.client_message_id !== undefined) return body
   const message = { ...body, client_message_id: String(key) }
-  check(MessageBody, message)
+  check(PostedMessage, message)
   return message
 }
 

@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { AppError, type ErrorBody } from '@parley/contracts'
 import { type Database, sqlState, UNIQUE_VIOLATION } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
-import { changeFrame, type NewMessage, newMessageJson, toMessage } from '../message.ts'
-import { findRefusals, findStanding, insertMessages, type Placed, type Refusal, type Standing } from './insert-messages.ts'
-import { findMentions, type Mentions } from './mentions.ts'
+import { toMessage } from '../message.ts'
+import { findRefusals, findStanding, type Standing } from './insert-messages.ts'
 import type { Publisher } from './publish.ts'
+import { isStanding, refusalOf } from './refusals.ts'
 import { isSameContent, isSameKey, mismatch, type Outgoing } from './send.ts'
+import { byConversation, framesOf, storeMessages } from './store-messages.ts'
 
 /** Batches of 50 cost a fifth of the throughput; at saturation about 100 gather by themselves. */
 const BATCH_MAX = 500
@@ -94,36 +95,21 @@ export class Batch {
     const at = new Date().toISOString()
     const messages = batch.map(({ message }) => message)
     const published = this.#publisher.takeDone()
-    let mentions: readonly Mentions[] = []
-    const placed = await this.#db
-      .query(async db => {
-        mentions = await findMentions(db, messages)
-        return insertMessages(db, messages, mentions, { id, at, published })
-      })
+    const stored = await this.#db
+      .query(db => storeMessages(db, messages, { id, at, published }))
       .catch(error => {
         this.#publisher.giveBack(published)
         throw error
       })
 
-    const lines: Buffer[] = []
-    const frames = new Map<string, Buffer[]>()
-    for (const row of placed) {
-      const message = messages[row.o - 1]!
-      const { conversation_id } = message
-      const frame = Buffer.from(
-        changeFrame('new_message', conversation_id, row.version, newMessageJson(asNew(message, row, mentions[row.o - 1]!, at)))
-      )
-      lines[row.o - 1] = lineOf(frame)
-      const ofConversation = frames.get(conversation_id)
-      if (ofConversation) ofConversation.push(frame)
-      else frames.set(conversation_id, [frame])
-    }
+    const frames = framesOf(messages, stored, at)
+    const lines = frames.map(frame => frame && lineOf(frame))
     // Committed: now, and not before, it is told.
     batch.forEach((folded, index) => {
       const line = lines[index]
       if (line) settle(folded, line, folded.copies.length > 0 ? asDuplicate(line) : line)
     })
-    if (frames.size > 0) this.#publisher.publishConversations(id, frames)
+    if (stored.placed.length > 0) this.#publisher.publishConversations(id, byConversation(messages, frames))
 
     const refused = batch.filter((_, index) => !lines[index])
     // Not a failure of the batch, which is committed: it must not go in again.
@@ -142,9 +128,7 @@ export class Batch {
       const row = byPlace.get(index + 1)
       if (!row) return true
       const { message } = folded
-      const isSame =
-        row.original_content === message.content && row.content_type === message.content_type && row.reply_to_id === message.reply_to_id
-      const line = isSame
+      const line = isStanding(row, message)
         ? Buffer.from(`{"message":${JSON.stringify(toMessage(row))},"duplicate":true}`)
         : errorLine(mismatch(message.client_message_id ?? ''))
       settle(folded, line, line)
@@ -160,7 +144,7 @@ export class Batch {
       )
     )
     refused.forEach((folded, index) => {
-      const line = errorLine(toError(reasons[index], folded.message))
+      const line = errorLine(refusalOf(reasons[index], folded.message) ?? changedMeanwhile())
       settle(folded, line, line)
     })
   }
@@ -206,34 +190,6 @@ export function errorLine(error: AppError): Uint8Array {
   return Buffer.from(`{"error":${JSON.stringify(error.toBody() satisfies ErrorBody)}}`)
 }
 
-/** Field by field, since this runs once a message: by rest and spread its fields were copied twice by name. */
-function asNew(
-  m: Outgoing,
-  { seq, version, username, display_name, avatar_url, mention_all }: Placed,
-  { user_ids }: Mentions,
-  created_at: string
-): NewMessage {
-  return {
-    id: m.id,
-    conversation_id: m.conversation_id,
-    seq,
-    version,
-    sender_id: m.user_id,
-    username,
-    display_name,
-    avatar_url,
-    content: m.content,
-    content_type: m.content_type,
-    reply_to_id: m.reply_to_id,
-    mentions: user_ids,
-    mention_all,
-    metadata: m.metadata,
-    client_message_id: m.client_message_id,
-    forwarded_from: m.forwarded_from,
-    created_at
-  }
-}
-
 const OPENING_BRACE = 0x7b
 
 /** The reply's line of a message, `{"message":…}`: the end of its frame, so that its text is encoded once. */
@@ -249,13 +205,4 @@ function asDuplicate(line: Buffer): Buffer {
 
 const isAway = (error: unknown): boolean => error instanceof AppError && error.code === 'unavailable'
 
-function toError(refusal: Refusal | undefined, { conversation_id, reply_to_id }: Outgoing): AppError {
-  if (!refusal?.exists) return new AppError('conversation_not_found', `no conversation ${conversation_id}`)
-  if (!refusal.is_participant) return new AppError('not_a_participant', 'you are not in this conversation')
-  if (refusal.status === 'locked') return new AppError('conversation_locked', 'the conversation is locked')
-  if (refusal.status === 'archived') return new AppError('conversation_archived', 'the conversation is archived')
-  if (refusal.is_reader) return new AppError('read_only', 'only owners and admins write here')
-  if (refusal.is_blocked) return new AppError('blocked', 'one of you has blocked the other')
-  if (!refusal.reply_exists) return new AppError('invalid_reply', `no message ${reply_to_id} in this conversation`)
-  return new AppError('unavailable', 'the conversation changed meanwhile; send again')
-}
+const changedMeanwhile = (): AppError => new AppError('unavailable', 'the conversation changed meanwhile; send again')
