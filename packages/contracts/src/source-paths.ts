@@ -9,6 +9,7 @@ const PLACES: readonly (readonly [from: RegExp, to: string])[] = [
   [new RegExp(`^/api${WORD}`), '/api/v1']
 ]
 
+const CONVERSATIONS_OF_MESSAGES = '/api/v1/messages/conversations'
 const OF_MESSAGES = /^\/api\/v1\/messages\/conversations(?=\/|$)/
 /** It reads the messages and the conversation at once, which no other path does: a route of its own. */
 const BOTH_AT_ONCE = /^\/api\/v1\/messages\/conversations\/[^/]+$/
@@ -20,7 +21,7 @@ const BOTH_AT_ONCE = /^\/api\/v1\/messages\/conversations\/[^/]+$/
  * @param url path and query, as they came
  */
 export function canonicalUrl(method: string | undefined, url: string): string {
-  if (!url.startsWith('/api/')) return url
+  if (!url.startsWith('/api/') || (url.startsWith('/api/v1/') && !url.startsWith(CONVERSATIONS_OF_MESSAGES))) return url
   const [path] = url.split('?', 1) as [string]
   const place = PLACES.find(([from]) => from.test(path))
   const placed = place ? path.replace(...place) : path
