@@ -31,6 +31,7 @@ const BODIES: Record<string, unknown> = {
   'POST /messages': { recipient_id: ben.id, content: 'x' },
   'PATCH /messages/{message_id}': { content: 'x' },
   'POST /messages/{message_id}/forward': { conversation_id },
+  'PATCH /scheduled/{scheduled_id}': { content: 'x' },
   'POST /admin/messages/{message_id}/restore': undefined,
   'PATCH /conversations/{conversation_id}/read': {},
   'POST /conversations/{conversation_id}/read': {},
