@@ -14,7 +14,7 @@ create table message_search (
 -- What is not merged yet is read by every search, so it is kept short; what is merged together costs less (347 us of a
 -- backend for a message that is merged alone, 141 with 256 kB, 117 with 1 MB, all of it counted). The worker merges it, and
 -- not whoever sends.
-create index message_search_lexemes on message_search using gin (lexemes) with (fastupdate = on, gin_pending_list_limit = 512);
+create index message_search_lexemes on message_search using gin (lexemes) with (fastupdate = on, gin_pending_list_limit = 256);
 
 -- How far each conversation is in the index: all messages up to a seq, however far behind.
 create table search_progress (

@@ -2,11 +2,13 @@ import { type Kysely, sql } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
 
 /**
- * Takes the one row that lets a process fill the index, until its transaction ends, however that ends.
+ * Takes the one row that lets a process fill the index, until its transaction ends, however that ends. Its commit waits for
+ * no disk: what a crash loses of it is lost with the progress that tells of it, and done again.
  *
  * @returns undefined where another process has it; else after which message new ones are looked for, null at the very first
  */
 export async function takeWorker(db: Kysely<Tables>): Promise<{ seen_id: string | null } | undefined> {
+  await sql`set local synchronous_commit = off`.execute(db)
   const { rows } = await sql<{ seen_id: string | null }>`select seen_id from search_worker where id = 1 for update skip locked`.execute(db)
   return rows[0]
 }

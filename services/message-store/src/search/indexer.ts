@@ -17,7 +17,7 @@ import { lexemesOf } from './lexemes.ts'
 import { firstIdAt } from './time.ts'
 
 /** A message can be found within a second of its sending: this, and what the batch itself takes. */
-const EVERY_MS = 400
+const EVERY_MS = 200
 const BATCH_MAX = 1_000
 /** Then sends get their turn: a millisecond of work. */
 const ENTRIES_A_TURN = 32
