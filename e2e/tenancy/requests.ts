@@ -14,6 +14,7 @@ interface RequestProbe {
 
 const conversation = ({ ids }: Stage) => ({ conversation_id: ids.conversation_id })
 const message = ({ ids }: Stage) => ({ message_id: ids.message_id })
+const noJob = ({ ids }: Stage) => ({ job_id: ids.message_id })
 const member = ({ ids }: Stage) => ({ conversation_id: ids.conversation_id, user_id: ids.user_id })
 const scheduled = ({ ids }: Stage) => ({ scheduled_id: ids.scheduled_id })
 const project = ({ ids }: Stage) => ({ project_id: ids.project_id })
@@ -34,6 +35,12 @@ export const REQUEST_PROBES: Record<string, RequestProbe> = {
   'users.update_me': { fields: () => ({ settings: { x: 1 } }), wanted: 'user_not_found' },
   'users.put': { fields: ({ ids }) => ({ user_id: ids.user_id, display_name: 'x' }), wanted: 'forbidden' },
   'users.deactivate': { fields: ({ ids }) => ({ user_id: ids.user_id }), wanted: 'forbidden' },
+  'users.erase': { fields: ({ ids }) => ({ user_id: ids.user_id }), wanted: 'user_not_found' },
+  'users.export': { fields: ({ ids }) => ({ user_id: ids.user_id }), wanted: 'user_not_found' },
+  'messages.purge': { fields: stage => ({ ...conversation(stage), older_than_days: 1 }), wanted: 'conversation_not_found' },
+  // Jobs of other organizations: services/message-store/test/purge.test.ts and export.test.ts.
+  'jobs.get': { fields: noJob, wanted: 'job_not_found' },
+  'exports.read': { fields: stage => ({ ...noJob(stage), page: 1 }), wanted: 'job_not_found' },
   'blocks.put': { fields: ({ ids }) => ({ user_id: ids.user_id }), wanted: 'user_not_found' },
   'blocks.delete': { fields: ({ ids }) => ({ user_id: ids.user_id }), wanted: 'user_not_found' },
   'blocks.list': { fields: () => ({}), wanted: ({ users }) => isEmpty(users) },

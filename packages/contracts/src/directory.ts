@@ -119,7 +119,7 @@ export const PutUser = defineRequest('users.put', {
   summary: 'Create a person, bring them up to date, or have a deactivated one back. For the host application.',
   request: Type.Object({ actor: Actor, user_id: Id, ...PutUserBody.properties }),
   reply: User,
-  errors: ['forbidden', 'invalid_request', 'invalid_text']
+  errors: ['forbidden', 'invalid_request', 'invalid_text', 'user_erased']
 })
 
 /** May be repeated. They stay in conversations and histories under their name. */

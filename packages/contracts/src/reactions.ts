@@ -81,5 +81,5 @@ export const RestoreMessage = defineRequest('messages.restore', {
   summary: 'Give a deleted message back its content.',
   request: Type.Object({ actor: Actor, message_id: Id }),
   reply: Message,
-  errors: ['message_not_found', 'forbidden']
+  errors: ['message_not_found', 'forbidden', 'message_deleted']
 })

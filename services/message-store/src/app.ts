@@ -10,6 +10,7 @@ import { conversationSettings } from './endpoints/conversation-settings.ts'
 import { conversations } from './endpoints/conversations.ts'
 import { forwardMessage } from './endpoints/forward-message.ts'
 import { hostDirectory } from './endpoints/host-directory.ts'
+import { jobs as jobEndpoints } from './endpoints/jobs.ts'
 import { listMessages } from './endpoints/list-messages.ts'
 import { messages } from './endpoints/messages.ts'
 import { participants } from './endpoints/participants.ts'
@@ -22,6 +23,7 @@ import { search } from './endpoints/search.ts'
 import { sendMessages } from './endpoints/send-messages.ts'
 import { sync } from './endpoints/sync.ts'
 import { users } from './endpoints/users.ts'
+import { Jobs } from './jobs/jobs.ts'
 import { analyzeMessages } from './queries/analyze.ts'
 import { deleteBatches, outboxDepth } from './queries/outbox.ts'
 import { Indexer } from './search/indexer.ts'
@@ -47,8 +49,9 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   }
   const people = new Database<Tables>({ ...pool, role: 'parley_app', max: config.DATABASE_POOL_MAX })
   const store = new Database<Tables>({ ...pool, role: 'parley_store', max: 4 })
+  const background = new Database<Tables>({ ...pool, role: 'parley_store', max: 4 })
   app.addHook('onClose', async () => {
-    await Promise.all([people.close(), store.close()])
+    await Promise.all([people.close(), store.close(), background.close()])
   })
   await app.register(natsKit, {
     url: config.NATS_URL,
@@ -98,7 +101,19 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   await ensureStreams(bus.connection)
   bus.onReconnect(() => void ensureStreams(bus.connection).catch(err => log.error({ err }, 'the streams could not be made')))
 
-  const endpoints: Store = { bus, people, store, batch, publisher, log, editWindowSeconds: config.EDIT_WINDOW_SECONDS }
+  const ended = metrics.counter('jobs_total', 'Jobs that have ended, by kind and by how.', ['kind', 'status'])
+  const durations = metrics.histogram(
+    'job_duration_seconds',
+    'From asking for a job to its end.',
+    [1, 5, 15, 60, 300, 1_800, 7_200, 43_200]
+  )
+  const jobs = new Jobs({ bus, store, publisher, log }, background, {
+    onFinished(kind, status, seconds) {
+      ended.inc({ kind, status })
+      durations.observe(seconds)
+    }
+  })
+  const endpoints: Store = { bus, people, store, batch, publisher, log, jobs, editWindowSeconds: config.EDIT_WINDOW_SECONDS }
   sendMessages(endpoints)
   listMessages(endpoints)
   messages(endpoints)
@@ -116,13 +131,15 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   blocks(endpoints)
   sync(endpoints)
   search(endpoints)
+  jobEndpoints(endpoints)
   await bus.flush()
   sweeper.start()
   scheduler.start()
   if (config.SEARCH_INDEX === '1') indexer.start()
+  jobs.start()
 
   app.addHook('onClose', async () => {
-    await Promise.all([sweeper.stop(), scheduler.stop(), indexer.stop()])
+    await Promise.all([sweeper.stop(), scheduler.stop(), indexer.stop(), jobs.stop()])
     await bus.finish()
     await publisher.close()
   })

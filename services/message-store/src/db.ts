@@ -18,6 +18,7 @@ export interface Tables {
     created_at: Generated<string>
     updated_at: Generated<string>
     deactivated_at: string | null
+    erased_at: string | null
     search_name: ColumnType<string, never, never>
     sort_name: ColumnType<string, never, never>
   }
@@ -42,6 +43,7 @@ export interface Tables {
     updated_at: string
     changed_version: Generated<number>
     history: Generated<string>
+    purged_seq: Generated<number>
   }
   participants: {
     conversation_id: string
@@ -87,6 +89,7 @@ export interface Tables {
     mentions: string[] | null
     mention_all: Generated<boolean>
     forwarded_from: string | null
+    purged_at: string | null
   }
   mentions: { conversation_id: string; user_id: string; seq: number; org_id: string }
   reactions: { message_id: string; emoji: string; user_id: string; conversation_id: string; org_id: string; created_at: string }
@@ -132,6 +135,27 @@ export interface Tables {
   message_search: { message_id: string; conversation_id: string; seq: number; org_id: string; version: number; lexemes: string }
   search_progress: { conversation_id: string; seq: number }
   search_worker: { id: number; seen_id: string | null }
+  jobs: {
+    id: string
+    org_id: string
+    kind: string
+    status: Generated<string>
+    subject_id: string | null
+    params: ColumnType<Record<string, unknown>, string, never>
+    cursor: ColumnType<Record<string, unknown>, string | undefined, string>
+    result: ColumnType<Record<string, unknown>, string | undefined, string>
+    done: Generated<number>
+    total: Generated<number>
+    attempts: Generated<number>
+    error: string | null
+    created_by: string
+    created_at: string
+    started_at: string | null
+    updated_at: string
+    finished_at: string | null
+    expires_at: string | null
+  }
+  export_pages: { job_id: string; page: number; org_id: string; data: string }
   outbox_batches: {
     id: string
     created_at: string

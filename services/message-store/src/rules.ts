@@ -71,6 +71,15 @@ export function requireService({ role }: { role: string }): void {
   if (role !== 'service') throw new AppError('forbidden', 'only the host application may do this')
 }
 
+/**
+ * Holds that it is an admin of the organization who asks, or the host application.
+ *
+ * @throws AppError forbidden
+ */
+export function requireAdmin({ role }: { role: string }): void {
+  if (role !== 'admin' && role !== 'service') throw new AppError('forbidden', 'only admins may do this')
+}
+
 /** @throws AppError direct_conversation */
 export function requireNotDirect({ type }: { type: string }): void {
   if (type === 'direct') throw new AppError('direct_conversation', 'a direct conversation has two people, who stay in it')

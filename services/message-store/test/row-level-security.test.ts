@@ -31,6 +31,12 @@ for (const [who, other, later] of [
     project_id,
     who.id
   ])
+  const job_id = randomUUID()
+  await database.query(
+    `insert into messaging.jobs (id, org_id, kind, params, created_by, created_at, updated_at) values ($1, $2, 'export', '{}', $3, now(), now())`,
+    [job_id, who.org_id, who.id]
+  )
+  await database.query(`insert into messaging.export_pages values ($1, 1, $2, 'secret')`, [job_id, who.org_id])
   await database.query('insert into messaging.blocks (org_id, blocker_id, blocked_id) values ($1, $2, $3)', [who.org_id, who.id, other.id])
 }
 await until(async () => (await database.query('select 1 from messaging.outbox_batches')).length === 0)
@@ -100,6 +106,8 @@ t.test('a query without WHERE returns nothing of another organization, of any ta
     'absences',
     'blocks',
     'conversations',
+    'export_pages',
+    'jobs',
     'mentions',
     'message_revisions',
     'message_search',
@@ -172,6 +180,8 @@ t.test('rows cannot be made in the name of another organization', async t => {
     reactions: `values (${id}, '👍', '${ada.id}', '${theirs!.id}', ${org}, now())`,
     absences: `values ('${theirs!.id}', '${ada.id}', 1, 9, ${org})`,
     read_markers: `values ('${theirs!.id}', '${ada.id}', 9, ${org}, now())`,
+    jobs: `(id, org_id, kind, params, created_by, created_at, updated_at) values (${id}, ${org}, 'purge', '{}', '${ada.id}', now(), now())`,
+    export_pages: `values (${id}, 1, ${org}, 'x')`,
     blocks: `values (${org}, '${mallory.id}', '${mate.id}')`,
     projects: `values (${org}, ${id})`,
     project_members: `values (${org}, ${id}, '${mallory.id}')`,

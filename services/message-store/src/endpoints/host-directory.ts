@@ -13,7 +13,7 @@ export function hostDirectory({ bus, store }: Store): void {
     const { org_id } = actor
     const id = user_id.toLowerCase()
     return store.transaction(async db => {
-      await putUser(db, {
+      const isKnown = await putUser(db, {
         id,
         org_id,
         display_name: required(display_name ?? name, 'display_name'),
@@ -24,6 +24,7 @@ export function hostDirectory({ bus, store }: Store): void {
         email: optional(email, 'email', EMAIL_MAX),
         role
       })
+      if (!isKnown) throw new AppError('user_erased', 'this person was erased: give them another id')
       const [user] = await findUsers(db, org_id, [id])
       return user!
     })

@@ -103,6 +103,7 @@ export function messages(app: Store): void {
       'message_updated',
       async ({ db, message, at, nextVersion }) => {
         if (message.deleted_at === null) return
+        if (message.is_purged) throw new AppError('message_deleted', 'nothing of what the message said is left')
         const version = await nextVersion()
         await restoreMessage(db, message_id, { version, at })
         await replaceEntry(db, { ...message, version }, actor.org_id)

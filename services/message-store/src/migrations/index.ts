@@ -12,7 +12,8 @@ export const migrations: Record<string, Migration> = {
   '008-reactions-and-pins': fromFile('008-reactions-and-pins.sql'),
   '009-people': fromFile('009-people.sql'),
   '010-send-rules': fromFile('010-send-rules.sql'),
-  '011-scheduled': fromFile('011-scheduled.sql')
+  '011-scheduled': fromFile('011-scheduled.sql'),
+  '012-jobs': fromFile('012-jobs.sql')
 }
 
 function fromFile(name: string): Migration {

@@ -35,7 +35,7 @@ export async function readersFrom(db: Kysely<Tables>, conversation_id: string, s
     .execute()
 }
 
-export type FoundMessage = MessageRow & { is_participant: boolean; is_hidden: boolean; status: string }
+export type FoundMessage = MessageRow & { is_participant: boolean; is_hidden: boolean; is_purged: boolean; status: string }
 
 /** One message of the caller's organization by its id, whether the caller is in its conversation, and was when it was said. */
 export async function findMessage(
@@ -44,7 +44,7 @@ export async function findMessage(
   message_id: string
 ): Promise<FoundMessage | undefined> {
   const { rows } = await sql<FoundMessage>`
-    select ${MESSAGE_COLUMNS}, c.status,
+    select ${MESSAGE_COLUMNS}, c.status, m.purged_at is not null as is_purged,
       exists (select from participants p where p.conversation_id = m.conversation_id and p.user_id = ${user_id} and p.is_active) as is_participant,
       ${isHiddenFrom(user_id)} as is_hidden
     from ${WITH_SENDER} join conversations c on c.id = m.conversation_id

@@ -51,10 +51,14 @@ export interface HostProfile {
   role: User['role'] | undefined
 }
 
-/** Writes what the host application says of a person, who is active by it. */
-export async function putUser(db: Kysely<Tables>, { id, org_id, ...profile }: HostProfile): Promise<void> {
+/**
+ * Writes what the host application says of a person, who is active by it.
+ *
+ * @returns false where the person was erased: they stay so
+ */
+export async function putUser(db: Kysely<Tables>, { id, org_id, ...profile }: HostProfile): Promise<boolean> {
   const said = Object.fromEntries(Object.entries(profile).filter(([, value]) => value !== undefined))
-  await db
+  const { numInsertedOrUpdatedRows } = await db
     .insertInto('users')
     .values({
       id,
@@ -69,9 +73,13 @@ export async function putUser(db: Kysely<Tables>, { id, org_id, ...profile }: Ho
       deactivated_at: null
     })
     .onConflict(conflict =>
-      conflict.columns(['org_id', 'id']).doUpdateSet({ ...said, deactivated_at: null, updated_at: sql<string>`now()` })
+      conflict
+        .columns(['org_id', 'id'])
+        .doUpdateSet({ ...said, deactivated_at: null, updated_at: sql<string>`now()` })
+        .where('users.erased_at', 'is', null)
     )
-    .execute()
+    .executeTakeFirstOrThrow()
+  return numInsertedOrUpdatedRows === 1n
 }
 
 /** @returns false where the organization has no such person; one who is deactivated stays so since when they were */
@@ -95,7 +103,7 @@ export async function newsOf(db: Kysely<Tables>, profiles: readonly Profile[]): 
     select x.place::integer from ${unnest(unique)}
     left join lateral (select * from users where org_id = x.org_id and id = x.id offset 0) u on true
     left join organizations o on o.id = x.org_id
-    where u.id is null or u.deactivated_at is not null or o.name <> x.org_name or ${DIFFERS}
+    where u.erased_at is null and (u.id is null or u.deactivated_at is not null or o.name <> x.org_name or ${DIFFERS})
     order by x.place`.execute(db)
   return rows.map(({ place }) => unique[place - 1]!)
 }
@@ -125,7 +133,7 @@ export async function upsertUsers(db: Kysely<Tables>, profiles: readonly Profile
       department = coalesce(x.department, u.department), avatar_url = coalesce(x.avatar_url, u.avatar_url), email = coalesce(x.email, u.email),
       role = x.role, deactivated_at = null, updated_at = now()
     from ${unnest(profiles)}
-    where u.org_id = x.org_id and u.id = x.id and (u.deactivated_at is not null or ${DIFFERS})`.execute(db)
+    where u.org_id = x.org_id and u.id = x.id and u.erased_at is null and (u.deactivated_at is not null or ${DIFFERS})`.execute(db)
 }
 
 /** Profiles as the rows of `x`, with the place of each from 1. Subqueries, so that one plan serves any number of them. */
