@@ -120,3 +120,18 @@ export function newMessageJson(m: NewMessage): string {
 export function changeFrame(type: ChangeType, conversation_id: string, version: number, messageJson: string): string {
   return `{"type":"${type}","conversation_id":"${conversation_id}","version":${version},"message":${messageJson}}`
 }
+
+/** A message on its way into a batch: cleaned, with its id, waiting for its line of the reply. */
+export interface Outgoing {
+  readonly id: string
+  readonly org_id: string
+  readonly conversation_id: string
+  readonly user_id: string
+  readonly content: string
+  readonly content_type: string
+  readonly reply_to_id: string | null
+  readonly client_message_id: string | null
+  readonly metadata: string | null
+  /** The message that this one says again, which whoever forwards it may see. */
+  readonly forwarded_from: string | null
+}

@@ -13,6 +13,7 @@ import {
 } from '@parley/contracts'
 import type { Kysely } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
+import type { Outgoing } from '../message.ts'
 import { toMessage } from '../message.ts'
 import {
   cancelScheduled,
@@ -29,7 +30,7 @@ import {
 import { findRefusals, findStanding } from '../send/insert-messages.ts'
 import { isStanding, refusalOf } from '../send/refusals.ts'
 import { idAt } from '../send/scheduled-id.ts'
-import { mismatch, type Outgoing, toOutgoing } from '../send/send.ts'
+import { mismatch, toOutgoing } from '../send/send.ts'
 import type { Store } from '../store.ts'
 
 type Caller = { user_id: string; org_id: string }

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '@parley/contracts'
 import { type Kysely, sql } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
-import type { Outgoing } from '../send/send.ts'
+import type { Outgoing } from '../message.ts'
 
 interface Author {
   user_id: string

@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { AppError, type ErrorBody } from '@parley/contracts'
 import { type Database, sqlState, UNIQUE_VIOLATION } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
+import type { Outgoing } from '../message.ts'
 import { toMessage } from '../message.ts'
 import { findRefusals, findStanding, type Standing } from './insert-messages.ts'
 import type { Publisher } from './publish.ts'
 import { isStanding, refusalOf } from './refusals.ts'
-import { isSameContent, isSameKey, mismatch, type Outgoing } from './send.ts'
+import { isSameContent, isSameKey, mismatch } from './send.ts'
 import { byConversation, framesOf, storeMessages } from './store-messages.ts'
 
 /** Batches of 50 cost a fifth of the throughput; at saturation about 100 gather by themselves. */

@@ -1,9 +1,8 @@
 import { type Kysely, sql } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
-import type { MessageRow } from '../message.ts'
+import type { MessageRow, Outgoing } from '../message.ts'
 import { MESSAGE_COLUMNS } from '../queries/message-columns.ts'
 import type { Mentions } from './mentions.ts'
-import type { Outgoing } from './send.ts'
 
 export interface Placed {
   o: number

@@ -1,6 +1,6 @@
 import { AppError } from '@parley/contracts'
+import type { Outgoing } from '../message.ts'
 import type { Refusal, Standing } from './insert-messages.ts'
-import type { Outgoing } from './send.ts'
 
 /** Why a message may not be sent, undefined where nothing speaks against it. */
 export function refusalOf(refusal: Refusal | undefined, { conversation_id, reply_to_id }: Outgoing): AppError | undefined {

@@ -1,19 +1,5 @@
 import { AppError, cleanContent, cleanText, metadataJson, type Send } from '@parley/contracts'
-
-/** A message on its way into a batch: cleaned, with its id, waiting for its line of the reply. */
-export interface Outgoing {
-  readonly id: string
-  readonly org_id: string
-  readonly conversation_id: string
-  readonly user_id: string
-  readonly content: string
-  readonly content_type: string
-  readonly reply_to_id: string | null
-  readonly client_message_id: string | null
-  readonly metadata: string | null
-  /** The message that this one says again, which whoever forwards it may see. */
-  readonly forwarded_from: string | null
-}
+import type { Outgoing } from '../message.ts'
 
 /**
  * Cleans a send and gives it its id.

@@ -1,9 +1,9 @@
 import type { Kysely } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
+import type { Outgoing } from '../message.ts'
 import { changeFrame, type NewMessage, newMessageJson } from '../message.ts'
 import { insertMessages, type Placed } from './insert-messages.ts'
 import { findMentions, type Mentions } from './mentions.ts'
-import type { Outgoing } from './send.ts'
 
 /** What has become of messages that were stored together. */
 export interface Stored {
