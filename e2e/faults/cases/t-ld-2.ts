@@ -10,6 +10,8 @@ const FEW = 5
 const RESUMED_MS = 5_000
 /** Cursors in one resume, and heads in one question. */
 const PAGE = 1_000
+/** What stores look for by themselves a few times a second, counted with it; what grew with conversations would be hundreds. */
+const NOISE = 2
 
 export const subscribeStorm: FaultCase = {
   id: 'T-LD-2',
@@ -49,7 +51,7 @@ export const subscribeStorm: FaultCase = {
     const pages = Math.ceil(conversations.length / PAGE)
     trial.expect(ofFew > 0, 'no statement of a resume was counted')
     trial.expect(
-      ofMany <= ofFew * pages,
+      ofMany <= ofFew * pages + NOISE,
       `a resume takes ${ofMany} statements with ${conversations.length} conversations, ${ofFew} with ${FEW}, and there are ${pages} pages`
     )
     trial.measured
@@ -72,7 +74,7 @@ async function statementsOf({ platform }: Trial, client: CrowdClient): Promise<n
   const count = async () => {
     const [row] = await platform.database.query<{ calls: number }>(
       `select coalesce(sum(calls), 0)::int as calls from pg_stat_statements
-       where query ~* '^\\s*(select|with|insert|update|delete)' and query !~* 'outbox|pg_stat|pg_settings|current_setting'`
+       where query ~* '^\\s*(select|with|insert|update|delete)' and query !~* 'outbox|search|scheduled|jobs|queue|pg_stat|pg_settings|current_setting'`
     )
     return row!.calls
   }

@@ -74,8 +74,8 @@ export async function watchDatabase({ platform, scope }: Trial): Promise<Databas
   return watch
 }
 
-/** Pools of one message-store: those that answer people, and the service's own. */
-export const STORE_CONNECTIONS_MAX = 10 + 4
+/** Pools of one message-store: those that answer people, the service's own, and what it does in the background. */
+export const STORE_CONNECTIONS_MAX = 10 + 4 + 4
 
 /** Holds that no message-store had more connections than its pools may have. */
 export function expectPoolBounds(trial: Trial, watch: DatabaseWatch): void {
