@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { DEMO_ORG_ID } from '@parley/contracts'
 import { type Person, type Platform, person, type Scope, startPlatform } from '@parley/test-kit'
@@ -67,7 +69,10 @@ async function openWindow(
       const row = page.getByRole('article').filter({ hasText: text })
       await row.hover()
       await row.getByRole('button', { name: 'More for this message' }).click()
-      await page.getByRole('menuitem', { name: action }).click()
+      await page
+        .getByRole('menuitem', { name: action })
+        .or(page.getByRole('menuitemcheckbox', { name: action }))
+        .click()
     }
   }
 }
@@ -75,4 +80,16 @@ async function openWindow(
 /** The texts of the messages in a window, from the oldest that is drawn to the newest. */
 export async function textsIn(page: Page): Promise<string[]> {
   return page.locator('article .message-text').allInnerTexts()
+}
+
+/** What stands in the way of those who use the page in another way, by the rules of WCAG 2.2 AA and good practice. */
+export async function faultsOf(page: Page): Promise<string[]> {
+  await page.evaluate(await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'))
+  return page.evaluate(`(async () => {
+    // What is still fading in has not its own contrast yet.
+    await Promise.allSettled(document.getAnimations().map(animation => animation.finished))
+    const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+    const { violations } = await axe.run({ runOnly: { type: 'tag', values: tags } })
+    return violations.map(({ id, impact, nodes }) => impact + ' ' + id + ': ' + nodes.map(({ html }) => html.slice(0, 160)).join(' | '))
+  })()`)
 }

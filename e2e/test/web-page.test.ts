@@ -1,12 +1,8 @@
-import { readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { until } from '@parley/test-kit'
-import type { Page } from 'playwright-core'
 import t from 'tap'
-import { startWeb, textsIn } from '../src/index.ts'
+import { faultsOf, startWeb, textsIn } from '../src/index.ts'
 
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true }
-const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 t.test('the page', async t => {
   const { platform, people, open } = await startWeb(t, 'Ada Adams', '김민준', 'سارة المنصوري')
@@ -135,14 +131,3 @@ t.test('the page', async t => {
     })
   }
 })
-
-async function faultsOf(page: Page): Promise<string[]> {
-  await page.evaluate(axe)
-  return page.evaluate(`(async () => {
-    // What is still fading in has not its own contrast yet.
-    await Promise.allSettled(document.getAnimations().map(animation => animation.finished))
-    const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
-    const { violations } = await axe.run({ runOnly: { type: 'tag', values: tags } })
-    return violations.map(({ id, impact, nodes }) => impact + ' ' + id + ': ' + nodes.map(({ html }) => html.slice(0, 160)).join(' | '))
-  })()`)
-}
