@@ -1,6 +1,6 @@
-import type { Message, Participant, SharedConversation, User, Conversation as WholeConversation } from '@parley/contracts'
+import type { Message, Participant, SearchResult, SharedConversation, User, Conversation as WholeConversation } from '@parley/contracts'
 
-export type { Message, Participant, SharedConversation, User } from '@parley/contracts'
+export type { Capability, Message, Mine, Participant, SearchResult, SharedConversation, User } from '@parley/contracts'
 
 /** Here the last message is as everybody sees it, since live frames put it in place. */
 export type Conversation = Omit<WholeConversation, 'last_message'> & { last_message: Message | null }
@@ -32,6 +32,12 @@ export interface Changes {
   messages: Message[]
   participants: Participant[]
   conversation?: SharedConversation
+}
+
+export interface SearchPage {
+  results: SearchResult[]
+  has_more: boolean
+  next_before: string | null
 }
 
 export interface DemoPeople {

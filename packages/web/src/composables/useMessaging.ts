@@ -1,6 +1,9 @@
+import type { ConversationChange, MembershipChange } from '../api/parley.ts'
+import { ApiError } from '../api/rest.ts'
 import type { Conversation, Message } from '../api/types.ts'
-import { t } from '../i18n/index.ts'
+import { type Key, t } from '../i18n/index.ts'
 import { useMessagingStore } from '../stores/messagingStore.ts'
+import { useReactionStore } from '../stores/reactionStore.ts'
 import { addNewer, addOlder, emptyTimeline, putMessage } from '../stores/timeline.ts'
 import { useUiStore } from '../stores/uiStore.ts'
 import { useSocket } from './useSocket.ts'
@@ -8,14 +11,26 @@ import { useSocket } from './useSocket.ts'
 /** Histories kept beside the open one, so that going back shows them at once. */
 const TIMELINES_MAX = 20
 
+const REFUSALS = {
+  too_many_reactions: 'refused_too_many_reactions',
+  too_many_pins: 'refused_too_many_pins',
+  conversation_locked: 'failed_conversation_locked',
+  conversation_archived: 'failed_conversation_archived',
+  read_only: 'failed_read_only',
+  blocked: 'failed_blocked'
+} as const satisfies Record<string, Key>
+
+const quotesUnderWay = new Set<string>()
+
 /** What a person does with conversations; each call changes the stores and says so when it fails. */
 export function useMessaging() {
   const messaging = useMessagingStore()
+  const reactions = useReactionStore()
   const ui = useUiStore()
   const { api, sync, markRead } = useSocket()
 
-  /** Loads the newest page, or the one around a seq, in place of what is held. */
-  async function loadHistory(id: string, around?: number): Promise<void> {
+  /** Loads the newest page, or the one around a seq or a message, in place of what is held. */
+  async function loadHistory(id: string, around?: number | string): Promise<void> {
     const page = await api.messages(id, around ? { around } : undefined)
     let timeline = emptyTimeline()
     for (const message of page.messages) timeline = putMessage(timeline, message)
@@ -66,9 +81,91 @@ export function useMessaging() {
   async function remove(message: Message): Promise<void> {
     try {
       const { version } = await api.deleteMessage(message.id)
-      messaging.receive({ ...message, version, content: '', is_deleted: true })
+      messaging.receive({ ...message, version, content: '', reactions: [], mentions: [], is_pinned: false, is_deleted: true })
     } catch {
       ui.say(t('delete_failed'))
+    }
+  }
+
+  /** What refused a deed, in words where there are some of its own. */
+  function sayWhy(error: unknown, otherwise: Key): void {
+    const code = error instanceof ApiError ? error.code : ''
+    ui.say(t(code in REFUSALS ? REFUSALS[code as keyof typeof REFUSALS] : otherwise))
+  }
+
+  async function react(message: Message, emoji: string): Promise<void> {
+    try {
+      await reactions.toggle(message, emoji, async on => messaging.receive(await api.react(message.id, emoji, on)))
+    } catch (error) {
+      sayWhy(error, 'react_failed')
+    }
+  }
+
+  async function pin(message: Message, on: boolean): Promise<void> {
+    try {
+      messaging.receive(await api.pin(message.id, on))
+      ui.say(t(on ? 'pinned' : 'unpinned'))
+    } catch (error) {
+      sayWhy(error, 'pin_failed')
+    }
+  }
+
+  /** @param key the same for each attempt to bring one message to one place */
+  async function forward(message: Message, conversationId: string, key: string): Promise<boolean> {
+    try {
+      messaging.receive(await api.forward(message.id, conversationId, key))
+      ui.say(t('forward_done'))
+      return true
+    } catch (error) {
+      sayWhy(error, 'forward_failed')
+      return false
+    }
+  }
+
+  async function loadPins(id: string): Promise<void> {
+    const { messages } = await api.pins(id)
+    messaging.pins.set(id, messages)
+  }
+
+  /** Reads a message that another one replies to, once; where that is refused there is nothing to show of it. */
+  async function loadQuote(id: string): Promise<void> {
+    if (messaging.quoted.has(id) || quotesUnderWay.has(id)) return
+    quotesUnderWay.add(id)
+    try {
+      messaging.quote(id, await api.message(id))
+    } catch (error) {
+      if (error instanceof ApiError && !error.retryable) messaging.quote(id, undefined)
+    } finally {
+      quotesUnderWay.delete(id)
+    }
+  }
+
+  async function change(id: string, what: ConversationChange): Promise<boolean> {
+    try {
+      sync.put(await api.changeConversation(id, what))
+      return true
+    } catch (error) {
+      sayWhy(error, 'change_failed')
+      return false
+    }
+  }
+
+  async function changeMine(id: string, what: MembershipChange): Promise<void> {
+    try {
+      messaging.putMine(id, await api.changeMembership(id, what))
+    } catch (error) {
+      sayWhy(error, 'change_failed')
+    }
+  }
+
+  async function leave(id: string): Promise<boolean> {
+    try {
+      await api.leave(id, messaging.me)
+      messaging.remove(id)
+      return true
+    } catch (error) {
+      sayWhy(error, 'change_failed')
+      return false
     }
   }
 
@@ -90,10 +187,20 @@ export function useMessaging() {
     loadNewer,
     edit,
     remove,
+    react,
+    pin,
+    forward,
+    loadPins,
+    loadQuote,
+    change,
+    changeMine,
+    leave,
     markRead,
     openDirect,
     createGroup,
+    api,
     people: api.people,
+    loadArchived: sync.loadArchived,
     fetch: sync.fetchConversation
   }
 }

@@ -4,6 +4,7 @@ import type { Message } from '../api/types.ts'
 import { Connection, ConnectionLost, Refused, type Status } from '../socket/connection.ts'
 import type { ReadyFrame, ServerFrame } from '../socket/frames.ts'
 import { createSync } from '../socket/sync.ts'
+import { useDraftStore } from '../stores/draftStore.ts'
 import { useMessagingStore } from '../stores/messagingStore.ts'
 import { type Outcome, type Pending, useOutboxStore } from '../stores/outboxStore.ts'
 import { useSessionStore } from '../stores/sessionStore.ts'
@@ -33,10 +34,11 @@ function createSocket() {
   const session = useSessionStore()
   const messaging = useMessagingStore()
   const outbox = useOutboxStore()
+  const drafts = useDraftStore()
   const status = shallowRef<Status>({ state: 'idle' })
   const loaded = ref(false)
   const api = createApi(session.tokens)
-  const sync = createSync(api, { messaging, outbox })
+  const sync = createSync(api, { messaging, outbox, drafts })
   /** Read positions that the server has not confirmed; told again after a reconnect. */
   const reads = new Map<string, number>()
   let resumed: ((frame: Resumed) => void) | undefined
@@ -50,6 +52,7 @@ function createSocket() {
     onStatus: next => {
       status.value = next
       outbox.connect(next.state === 'live' ? attempt : undefined)
+      drafts.connect(next.state === 'live' ? tellDraft : undefined)
       if (next.state === 'live') for (const id of reads.keys()) void tellRead(id)
     }
   })
@@ -106,9 +109,10 @@ function createSocket() {
   }
 
   /** One attempt to store a message. Whether it was stored is only known from an answer. */
-  async function attempt({ conversation_id, content, client_message_id }: Pending): Promise<Outcome> {
+  async function attempt({ conversation_id, content, client_message_id, reply_to_id }: Pending): Promise<Outcome> {
+    const reply = reply_to_id ? { reply_to_id } : {}
     try {
-      const ack = await connection.request({ type: 'send_message', conversation_id, content, client_message_id })
+      const ack = await connection.request({ type: 'send_message', conversation_id, content, client_message_id, ...reply })
       sync.stored(ack.message as Message)
       return { kind: 'stored' }
     } catch (error) {
@@ -118,6 +122,10 @@ function createSocket() {
       if (retryable) return { kind: 'later', afterMs: Math.max(retry_after_ms ?? 1_000, 250), code }
       return { kind: 'refused', code }
     }
+  }
+
+  function tellDraft(conversationId: string, draft: string | null): Promise<unknown> {
+    return api.changeMembership(conversationId, { draft })
   }
 
   /** Moves my read position, here at once and at the server as soon as it hears it. */

@@ -1,6 +1,8 @@
 import { computed, onMounted, ref, shallowRef, watch } from 'vue'
+import { ApiError } from '../api/rest.ts'
 import type { Conversation } from '../api/types.ts'
 import { t } from '../i18n/index.ts'
+import { openMessage } from '../router.ts'
 import { useMessagingStore } from '../stores/messagingStore.ts'
 import { useOutboxStore } from '../stores/outboxStore.ts'
 import { buildRows, type Divider } from '../stores/rows.ts'
@@ -25,6 +27,7 @@ export function useThread(conversation: () => Conversation) {
   const divider = shallowRef<Divider>()
   const loading = ref<'first' | 'older' | 'newer'>()
   const failed = ref(false)
+  let underWay: Promise<void> | undefined
 
   const timeline = computed(() => messaging.timelines.get(id))
   const pending = computed(() => outbox.entries.filter(({ conversation_id }) => conversation_id === id))
@@ -45,24 +48,49 @@ export function useThread(conversation: () => Conversation) {
     if (unread_count > 0) divider.value = { afterSeq: my.last_read_seq, count: unread_count }
   }
 
-  async function load(what: 'first' | 'older' | 'newer', work: () => Promise<void>): Promise<void> {
-    if (loading.value) return
+  function load(what: 'first' | 'older' | 'newer', work: () => Promise<void>): Promise<void> {
+    if (loading.value) return Promise.resolve()
     loading.value = what
     failed.value = false
-    try {
-      await work()
-    } catch {
-      failed.value = true
-    } finally {
-      loading.value = undefined
-    }
+    underWay = work()
+      .catch(() => {
+        failed.value = true
+      })
+      .finally(() => (loading.value = undefined))
+    return underWay
   }
 
   function open(): Promise<void> {
-    return load('first', () => {
+    return load('first', async () => {
+      if (openMessage.value && (await loadAround(openMessage.value))) return
       const { unread_count, my } = conversation()
-      return loadHistory(id, unread_count > NEWEST_PAGE ? my.last_read_seq + 1 : undefined)
+      await loadHistory(id, unread_count > NEWEST_PAGE ? my.last_read_seq + 1 : undefined)
     })
+  }
+
+  /** Whether a message is there to be shown; what surrounds it is loaded where it lies outside of what is held. */
+  async function lead(messageId: string): Promise<boolean> {
+    await underWay
+    if (holds(messageId)) return true
+    await load('first', async () => {
+      await loadAround(messageId)
+    })
+    return holds(messageId)
+  }
+
+  function holds(messageId: string): boolean {
+    return timeline.value?.messages.some(message => message.id === messageId) === true
+  }
+
+  /** False where there is no such message for me. */
+  async function loadAround(messageId: string): Promise<boolean> {
+    try {
+      await loadHistory(id, messageId)
+      return true
+    } catch (error) {
+      if (error instanceof ApiError && !error.retryable) return false
+      throw error
+    }
   }
 
   const older = () => load('older', () => loadOlder(id))
@@ -109,5 +137,5 @@ export function useThread(conversation: () => Conversation) {
     }
   )
 
-  return { timeline, rows, pending, divider, loading, failed, attentive, open, older, newer, latest, seen }
+  return { timeline, rows, pending, divider, loading, failed, attentive, open, older, newer, latest, lead, seen }
 }

@@ -58,6 +58,11 @@ function show(value: string | number | undefined): string {
   return language.value === 'ar' || RIGHT_TO_LEFT.test(value) ? `\u2068${value}\u2069` : value
 }
 
+/** Several names in one line, as the language shown puts them together. */
+export function listed(names: readonly string[]): string {
+  return new Intl.ListFormat(locale.value, { type: 'conjunction' }).format(names)
+}
+
 export function number(value: number): string {
   return new Intl.NumberFormat(locale.value).format(value)
 }

@@ -1,4 +1,4 @@
-import type { Changes, Conversation, Message, Participant, SharedConversation } from '../api/types.ts'
+import type { Changes, Conversation, Message, Mine, Participant, SharedConversation } from '../api/types.ts'
 
 /** What the server sends, as far as this client acts on it; other types are passed over. */
 export type ServerFrame =
@@ -10,6 +10,7 @@ export type ServerFrame =
   | { type: 'resumed'; complete: boolean; reset?: string[]; removed?: string[] }
   | { type: 'message_read'; conversation_id: string; user_id: string; seq: number }
   | { type: 'unread'; conversation_id: string; unread_count: number }
+  | { type: 'membership_updated'; conversation_id: string; my: Mine }
   | { type: 'token_expiring'; expires_at: string }
   | { type: 'reconnect'; delay_ms: number }
   | { type: 'pong' }
@@ -46,6 +47,6 @@ export interface ErrorFrame {
 export type ClientFrame =
   | { type: 'auth'; token: string }
   | { type: 'resume'; cursors: Record<string, number> }
-  | { type: 'send_message'; conversation_id: string; content: string; client_message_id: string }
+  | { type: 'send_message'; conversation_id: string; content: string; client_message_id: string; reply_to_id?: string }
   | { type: 'mark_read'; conversation_id: string; seq: number }
   | { type: 'ping' }

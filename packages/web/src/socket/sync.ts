@@ -1,11 +1,16 @@
 import type { Api } from '../api/parley.ts'
 import { ApiError } from '../api/rest.ts'
-import type { Changes, Message } from '../api/types.ts'
+import type { Changes, Conversation, Message } from '../api/types.ts'
+import type { useDraftStore } from '../stores/draftStore.ts'
 import type { useMessagingStore } from '../stores/messagingStore.ts'
 import type { useOutboxStore } from '../stores/outboxStore.ts'
 import type { ReadyFrame, ServerFrame, VersionedFrame } from './frames.ts'
 
-type Stores = { messaging: ReturnType<typeof useMessagingStore>; outbox: ReturnType<typeof useOutboxStore> }
+type Stores = {
+  messaging: ReturnType<typeof useMessagingStore>
+  outbox: ReturnType<typeof useOutboxStore>
+  drafts: ReturnType<typeof useDraftStore>
+}
 
 /** Past this many missed changes the newest page is fetched anew instead of each change. */
 const HOLE_MAX = 1_000
@@ -16,7 +21,7 @@ const FRESH_MAX = 20
 export type Sync = ReturnType<typeof createSync>
 
 /** Keeps the stores equal to the server: applies frames, notices holes in versions and fills them. */
-export function createSync(api: Api, { messaging, outbox }: Stores) {
+export function createSync(api: Api, { messaging, outbox, drafts }: Stores) {
   const filling = new Map<string, Promise<void>>()
   const fetching = new Map<string, Promise<void>>()
   /** When a count was told, and when one was made here, of each conversation. */
@@ -38,7 +43,7 @@ export function createSync(api: Api, { messaging, outbox }: Stores) {
       case 'conversation_removed':
         messaging.remove(frame.conversation_id)
         // An answer under way may be from before, and would bring it back.
-        void fetching.get(frame.conversation_id)?.then(() => fetchConversation(frame.conversation_id))
+        if (fetching.has(frame.conversation_id)) void fetchAnew(frame.conversation_id)
         break
       case 'message_read':
         messaging.setRead(frame.conversation_id, frame.user_id, frame.seq)
@@ -47,6 +52,10 @@ export function createSync(api: Api, { messaging, outbox }: Stores) {
         messaging.setUnread(frame.conversation_id, frame.unread_count)
         told.set(frame.conversation_id, Date.now())
         recheck(frame.conversation_id)
+        break
+      case 'membership_updated':
+        messaging.putMine(frame.conversation_id, frame.my)
+        drafts.take(frame.conversation_id, frame.my.draft)
         break
       case 'participant_removed':
         if (frame.participant.user_id === messaging.me) messaging.remove(frame.conversation_id)
@@ -87,10 +96,18 @@ export function createSync(api: Api, { messaging, outbox }: Stores) {
       recheck(conversation_id)
     } else if ('participant' in frame) {
       messaging.putParticipant(conversation_id, version, frame.participant, frame.type !== 'participant_removed')
+      if (frame.participant.user_id === messaging.me) void fetchAnew(conversation_id)
     } else {
-      messaging.putShared({ ...frame.conversation, id: conversation_id, version })
+      putShared({ ...frame.conversation, id: conversation_id, version })
     }
     if (!messaging.advance(conversation_id, version)) void fillHole(conversation_id)
+  }
+
+  /** What I may do goes by the status, and is told to me alone: it is asked for. */
+  function putShared(shared: Parameters<typeof messaging.putShared>[0]): void {
+    const before = messaging.conversations.get(shared.id)?.status
+    messaging.putShared(shared)
+    if (messaging.conversations.get(shared.id)?.status !== before) void fetchAnew(shared.id)
   }
 
   /**
@@ -127,7 +144,8 @@ export function createSync(api: Api, { messaging, outbox }: Stores) {
       messaging.receive(message)
     }
     for (const participant of changes.participants) messaging.putParticipant(id, changes.version, participant, participant.is_active)
-    if (changes.conversation) messaging.putShared({ ...changes.conversation, id, version: changes.version })
+    if (changes.participants.some(({ user_id }) => user_id === messaging.me)) void fetchAnew(id)
+    if (changes.conversation) putShared({ ...changes.conversation, id, version: changes.version })
     if (!holeBefore) messaging.caughtUp(id, changes.version)
     if (holeBefore || changes.has_more) void fillHole(id)
   }
@@ -153,15 +171,27 @@ export function createSync(api: Api, { messaging, outbox }: Stores) {
       if (!changes.has_more) break
     }
     // What came late was not counted where something newer had been: the server's own count is exact.
-    messaging.putConversation(await api.conversation(id))
+    put(await api.conversation(id))
   }
 
   /** Starts a conversation over from the server's word, for when the hole is too large or its edge unknown. */
   async function reset(id: string): Promise<void> {
     messaging.timelines.delete(id)
+    messaging.pins.delete(id)
     const conversation = await api.conversation(id)
-    messaging.putConversation(conversation)
+    put(conversation)
     messaging.caughtUp(id, conversation.version)
+  }
+
+  function put(conversation: Conversation): void {
+    messaging.putConversation(conversation)
+    drafts.take(conversation.id, conversation.my.draft)
+  }
+
+  /** Fetches a conversation as it is now, and not as an answer that is under way has it. */
+  async function fetchAnew(id: string): Promise<void> {
+    await fetching.get(id)
+    await fetchConversation(id)
   }
 
   /** Adds or refreshes one conversation. One that is not there any more is taken out. */
@@ -170,7 +200,7 @@ export function createSync(api: Api, { messaging, outbox }: Stores) {
     if (!fetched) {
       fetched = api
         .conversation(id)
-        .then(messaging.putConversation)
+        .then(put)
         .catch(error => {
           if (error instanceof ApiError && (error.status === 404 || error.status === 403)) messaging.remove(id)
         })
@@ -194,10 +224,15 @@ export function createSync(api: Api, { messaging, outbox }: Stores) {
     for (let page = first; await loadPage(page); page += 1);
   }
 
-  async function loadPage(page: number): Promise<boolean> {
-    const { conversations, pagination } = await api.conversations(page)
-    for (const conversation of conversations) messaging.putConversation(conversation)
+  async function loadPage(page: number, archived: 'false' | 'only' = 'false'): Promise<boolean> {
+    const { conversations, pagination } = await api.conversations(page, archived)
+    for (const conversation of conversations) put(conversation)
     return pagination.has_next
+  }
+
+  /** What I have put away is read once somebody asks for it. */
+  async function loadArchived(): Promise<void> {
+    for (let page = 1; await loadPage(page, 'only'); page += 1);
   }
 
   /** After a reconnect: `ready` has the counts, conversations that are new here, and no more those that I was removed from. */
@@ -210,5 +245,5 @@ export function createSync(api: Api, { messaging, outbox }: Stores) {
     else await Promise.all(fresh.map(({ id }) => fetchConversation(id)))
   }
 
-  return { apply, stored, load, takeReady, fetchConversation, fillHole, reset }
+  return { apply, stored, load, loadArchived, put, takeReady, fetchConversation, fillHole, reset }
 }

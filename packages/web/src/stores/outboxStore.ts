@@ -8,6 +8,7 @@ export interface Pending {
   client_message_id: string
   conversation_id: string
   content: string
+  reply_to_id?: string
   created_at: string
   state: 'queued' | 'sending' | 'failed'
   /** Why the server refused it, or why it waits. */
@@ -38,11 +39,12 @@ export const useOutboxStore = defineStore('outbox', () => {
     entries.value = left.map(entry => (entry.state === 'sending' ? { ...entry, state: 'queued' } : entry))
   }
 
-  function add(conversationId: string, content: string): Pending {
+  function add(conversationId: string, content: string, replyToId?: string): Pending {
     const entry: Pending = {
       client_message_id: uuidv7(),
       conversation_id: conversationId,
       content,
+      ...(replyToId ? { reply_to_id: replyToId } : {}),
       created_at: new Date().toISOString(),
       state: 'queued'
     }

@@ -19,6 +19,8 @@ export interface MessageRow {
   last: boolean
   time: string
   content: string
+  /** The message that this one replies to. */
+  replyTo?: string | undefined
   message?: Message
   pending?: Pending
 }
@@ -79,8 +81,9 @@ export function buildRows({ messages, pending, me, divider, hasOlder }: Source):
       continue
     }
     const key = message.client_message_id ? `${message.sender_id}/${message.client_message_id}` : message.id
+    const replyTo = message.reply_to_id ?? undefined
     place(
-      { kind: 'message', key, mine, first: true, last: true, time: message.created_at, content: message.content, message },
+      { kind: 'message', key, mine, first: true, last: true, time: message.created_at, content: message.content, replyTo, message },
       message.sender_id
     )
   }
@@ -88,7 +91,8 @@ export function buildRows({ messages, pending, me, divider, hasOlder }: Source):
     if (stored.has(entry.client_message_id)) continue
     separate(entry.created_at)
     const key = `${me}/${entry.client_message_id}`
-    place({ kind: 'message', key, mine: true, first: true, last: true, time: entry.created_at, content: entry.content, pending: entry }, me)
+    const { created_at: time, content, reply_to_id: replyTo } = entry
+    place({ kind: 'message', key, mine: true, first: true, last: true, time, content, replyTo, pending: entry }, me)
   }
   return rows
 }

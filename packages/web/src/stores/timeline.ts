@@ -1,4 +1,5 @@
 import type { Message } from '../api/types.ts'
+import { callsMe } from './mine.ts'
 
 /**
  * A stretch of a conversation's history without holes, oldest first. It is replaced, never changed in place.
@@ -57,15 +58,22 @@ export function isUnreadFor(message: Message, me: string, lastReadSeq: number): 
   return message.seq > lastReadSeq && message.sender_id !== me && !message.is_deleted && message.content_type !== 'system'
 }
 
-/** How many are unread, where the timeline reaches from the read position to the end; otherwise undefined. */
-export function countUnread({ messages, hasOlder, hasNewer }: Timeline, me: string, lastReadSeq: number): number | undefined {
+/** How many are unread, and how many of them call me, where the timeline reaches from the read position to the end. */
+export function countUnread(
+  { messages, hasOlder, hasNewer }: Timeline,
+  me: string,
+  lastReadSeq: number
+): { unread: number; mentions: number } | undefined {
   if (hasNewer) return undefined
   if (hasOlder && (messages[0]?.seq ?? Number.POSITIVE_INFINITY) > lastReadSeq + 1) return undefined
-  let count = 0
+  let unread = 0
+  let mentions = 0
   for (let at = messages.length - 1; at >= 0 && messages[at]!.seq > lastReadSeq; at -= 1) {
-    if (isUnreadFor(messages[at]!, me, lastReadSeq)) count += 1
+    if (!isUnreadFor(messages[at]!, me, lastReadSeq)) continue
+    unread += 1
+    if (callsMe(messages[at]!, me)) mentions += 1
   }
-  return count
+  return { unread, mentions }
 }
 
 /** The index of the first message at or past a seq. */
