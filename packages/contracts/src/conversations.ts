@@ -46,7 +46,7 @@ export const SharedConversation = Type.Object(
     created_at: Time,
     updated_at: Time,
     metadata: Metadata,
-    history: History,
+    history: Type.Optional(History),
     participant_count: Count,
     last_message_at: Nullable(Time),
     last_seq: Count,

@@ -25,7 +25,10 @@ export const Sender = Type.Object({
 
 export const Attachment = Type.Object({ id: Id }, { $id: 'Attachment', additionalProperties: true })
 
-/** Exactly what `messageJson` in message-store writes: change both together. */
+/**
+ * Exactly what `newMessageJson` in message-store writes: change both together. What was added later is optional: the stream
+ * keeps events of versions before.
+ */
 export const Message = Type.Object(
   {
     id: Id,
@@ -40,11 +43,11 @@ export const Message = Type.Object(
     reply_to_id: Nullable(Id),
     reply_count: Count,
     mentions: Type.Array(Id, { description: 'Whom it calls by `@username`.' }),
-    mention_all: Type.Boolean({ description: 'It calls everyone, by `@all`.' }),
+    mention_all: Type.Optional(Type.Boolean({ description: 'It calls everyone, by `@all`.' })),
     reactions: Type.Array(Type.Object({ emoji: Type.String(), count: Count, user_ids: Type.Array(Id) })),
     metadata: Metadata,
     client_message_id: Nullable(ClientMessageId),
-    forwarded_from: Nullable(Id),
+    forwarded_from: Type.Optional(Nullable(Id)),
     is_edited: Type.Boolean(),
     edited_at: Nullable(Time),
     is_deleted: Type.Boolean(),

@@ -29,7 +29,7 @@ t.test('a request has its subject, a time to wait and the errors that it may giv
   for (const { name, subject, timeoutMs, summary } of requests.values()) {
     t.equal(subject, `req.${name}`)
     t.match(subject, /^req\.[a-z_]+\.[a-z_]+$/)
-    t.ok(timeoutMs > 0 && timeoutMs <= 5_000, `${name} is waited for ${timeoutMs} ms`)
+    t.ok(timeoutMs > 0 && timeoutMs <= 15_000, `${name} is waited for ${timeoutMs} ms`)
     t.match(summary, /\.$/)
   }
 })
