@@ -169,9 +169,10 @@ t.test('what people do with messages and conversations', async t => {
     await second.page.getByText('Nothing is archived.').waitFor()
   })
 
-  await t.test('what is written and not sent is there on another device, and gone once it is sent', async () => {
-    const second = await open(ben, { path })
+  await t.test('what is written and not sent is there on another device, and gone once it is sent', async t => {
+    const second = await open(ben, { path, colorScheme: 'dark', locale: 'ar-EG' })
     await second.message('Look, @cleo.clark').waitFor()
+    t.same(await faultsOf(second.page), [], 'in dark colours, from right to left')
     await b.composer.fill('Half a thought')
     await until(async () => (await second.composer.inputValue()) === 'Half a thought', { what: 'the draft is on the other device' })
 

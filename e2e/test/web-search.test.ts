@@ -101,7 +101,7 @@ t.test('search', async t => {
   })
 
   await t.test('on a phone the results make way for the message, and the way back has them again', async t => {
-    const a = await open(ada, PHONE)
+    const a = await open(ada, { ...PHONE, colorScheme: 'dark' })
     await a.conversation(/^Ben Brown/).tap()
     await a.message('line 130.').waitFor()
     await a.page.getByRole('button', { name: 'Search in this conversation' }).tap()
