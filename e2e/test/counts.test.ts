@@ -7,7 +7,7 @@ t.setTimeout(240_000)
 
 /** Another one draws other runs; a failure prints its own. */
 const SEED = 20_261_121
-const RUNS = 20
+const RUNS = 12
 const BURSTS = 12
 
 const platform = await startPlatform(t)
