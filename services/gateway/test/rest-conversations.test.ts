@@ -212,7 +212,7 @@ t.test('what a person has not read is counted, per conversation and in all, and 
   t.same(by.body, { marked_read: 1, unread_count: 0, last_read_seq: 3, success: true })
   const past = await mine.post(`/conversations/${two}/read`, { seq: 999 })
   t.same(past.body, { marked_read: 1, unread_count: 0, last_read_seq: 1, success: true }, 'past the end is the end')
-  t.same((await mine.get('/unread')).body, { total: 0, conversations: [] })
+  t.same((await mine.get('/unread')).body, { total: 0, mention_total: 0, conversations: [] })
 
   await platform.client(max).post(`/conversations/${two}/messages`, { content: 'y' })
   t.same(

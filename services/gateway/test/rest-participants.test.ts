@@ -124,5 +124,9 @@ t.test('who was away does not see what was said meanwhile, whichever call they t
   )
   for (const path of ['', '/history', '/receipts'])
     isProblem(t, await as(cleo).get(`/messages/${secret.id}${path}`), 404, 'message_not_found', path)
-  t.same((await as(cleo).get('/unread')).body, { total: 1, conversations: [{ conversation_id: id, unread_count: 1 }] })
+  t.same((await as(cleo).get('/unread')).body, {
+    total: 1,
+    mention_total: 0,
+    conversations: [{ conversation_id: id, unread_count: 1, mention_count: 0 }]
+  })
 })

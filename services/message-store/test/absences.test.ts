@@ -85,7 +85,11 @@ t.test('a message that was said before is not there for who came later, alone or
 t.test('what was said before is never unread for who came later, and never read by them', async t => {
   const { ada, bob, cem, id, before } = await withNewcomer()
   t.match(await ask(GetConversation, cem, { conversation_id: id }), { unread_count: 2, first_unread_seq: 7, my: { last_read_seq: 6 } })
-  t.same(await ask(GetUnread, cem, {}), { total: 2, conversations: [{ conversation_id: id, unread_count: 2 }] })
+  t.same(await ask(GetUnread, cem, {}), {
+    total: 2,
+    mention_total: 0,
+    conversations: [{ conversation_id: id, unread_count: 2, mention_count: 0 }]
+  })
   const { states } = await bus.request(OpenUsers, { users: [{ user_id: cem.id, org_id: cem.org_id }] })
   t.equal(states[0]!.unread_total, 2)
   t.match(await ask(MarkRead, cem, { conversation_id: id }), { marked_read: 2, unread_count: 0, last_read_seq: 8 })
@@ -134,7 +138,7 @@ t.test('who comes back sees what was said while they belonged and since, and not
 t.test('a conversation that shares its history hides nothing from who comes later', async t => {
   const [ada, bob, cem] = await people('Ada', 'Bob', 'Cem')
   const { id } = await group(ada, bob)
-  await database.query("update messaging.conversations set type = 'project' where id = $1", [id])
+  await database.query("update messaging.conversations set type = 'project', history = 'all' where id = $1", [id])
   const first = await say(ada, id, 'for everyone')
   await add(ada, id, cem)
   t.same(seqs(await list(cem, id)), [1, 2])

@@ -65,7 +65,8 @@ t.test('unread counts are what a recount says, through any mix of sending, editi
         )
         t.same(await ask(GetUnread, who, {}), {
           total: unread.length,
-          conversations: unread.length > 0 ? [{ conversation_id: id, unread_count: unread.length }] : []
+          mention_total: 0,
+          conversations: unread.length > 0 ? [{ conversation_id: id, unread_count: unread.length, mention_count: 0 }] : []
         })
       }
     }
