@@ -73,7 +73,9 @@ export function createApp(service: string, { level, instance }: { level: string;
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
-    forceCloseConnections: true
+    forceCloseConnections: true,
+    // A plugin waits up to 10 s for its server and then says which one is away; at the framework's own 10 s it would say nothing of it.
+    pluginTimeout: 30_000
   })
   const health = new Health()
   const metrics = new Metrics(service)
