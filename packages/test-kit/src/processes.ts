@@ -15,6 +15,9 @@ export const DIES_AFTER_COMMIT = `--import=${new URL('die-after-commit.ts', impo
 /** As `NODE_OPTIONS` of a service: each statement for PostgreSQL is a byte more in the file `PARLEY_TEST_STATEMENTS`. */
 export const COUNT_STATEMENTS = `--import=${new URL('count-statements.ts', import.meta.url).href}`
 
+/** As `NODE_OPTIONS`: the process collects its garbage twice a second, so that what it holds is what it needs. */
+export const COLLECTS_GARBAGE = `--import=${new URL('collect-garbage.ts', import.meta.url).href}`
+
 /** A machine that others work on as well has taken 25 s to load a gateway. */
 const START_MS = 60_000
 /** Above what a service allows itself to stop in. */

@@ -1,6 +1,16 @@
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
-import { colleagues, failOnLeftovers, Ledger, type Person, type Platform, type Socket, startPlatform, until } from '@parley/test-kit'
+import {
+  COLLECTS_GARBAGE,
+  colleagues,
+  failOnLeftovers,
+  Ledger,
+  type Person,
+  type Platform,
+  type Socket,
+  startPlatform,
+  until
+} from '@parley/test-kit'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { BACKLOG_MAX_BYTES } from '../src/socket/connection.ts'
@@ -83,7 +93,7 @@ t.test('a reader that stops for three seconds and then reads on gets everything 
 })
 
 t.test('a hundred sockets that stop reading cost at most 1 MiB each, are closed with 4010, and the memory comes back', async t => {
-  const platform = await startPlatform(t)
+  const platform = await startPlatform(t, { env: { NODE_OPTIONS: COLLECTS_GARBAGE } })
   const [ada, ben, ...crowd] = colleagues('Ada', 'Ben', ...Array.from({ length: STALLED }, (_, n) => `Stalled ${n}`))
   const { conversation_id, writer, steady } = await cast(t, platform, crowd, [ada, ben])
   const resident = async () => (await metric(platform, 'process_resident_memory_bytes')) / 1024 ** 2
