@@ -32,7 +32,7 @@ t.test(
     const again = `npm run faults -- ${SHORT_FORMS.load.join(' ')} --short --seed ${SEED}`
     t.equal(describe(result.violations), '', `the history is in ${folder}; again: ${again}`)
     t.ok(result.acknowledged >= 500, `${result.acknowledged} operations were acknowledged`)
-    t.ok(result.faults >= 10, `${result.faults} faults, after each of which everyone came back`)
+    t.ok(result.faults >= 5, `${result.faults} faults, after each of which everyone came back`)
     if (t.passing()) await rm(folder, { recursive: true, force: true })
   }
 )
