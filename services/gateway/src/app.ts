@@ -1,4 +1,4 @@
-import { GetHeads, type PayloadOf, UserDeactivated } from '@parley/contracts'
+import { check, GetHeads, UserDeactivated } from '@parley/contracts'
 import { natsKit, unsafeJetStream } from '@parley/nats-kit'
 import { redisKit } from '@parley/redis-kit'
 import { createApp, guardDurability } from '@parley/service-kit'
@@ -59,7 +59,9 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   const tokens = new Tokens(config)
   const directory = new Directory(bus)
   bus.subscribe(UserDeactivated.subject({}), ({ data }) => {
-    const { user_id, org_id } = JSON.parse(Buffer.from(data).toString()) as PayloadOf<typeof UserDeactivated>
+    const payload: unknown = JSON.parse(Buffer.from(data).toString())
+    check(UserDeactivated.payload, payload)
+    const { user_id, org_id } = payload
     directory.forget(user_id, org_id)
     hub.revoke(user_id, org_id)
   })

@@ -1,4 +1,4 @@
-import { AppError, type ChangeType } from '@parley/contracts'
+import type { ChangeType } from '@parley/contracts'
 import type { Kysely } from '@parley/pg-kit'
 import { announceChange, newBatch } from './announce.ts'
 import type { Tables } from './db.ts'
@@ -60,20 +60,4 @@ export async function changeMessage(
 
 async function findVisible(db: Kysely<Tables>, actor: Caller, message_id: string): Promise<FoundMessage> {
   return requireVisible(await findMessage(db, actor, message_id), message_id)
-}
-
-/**
- * Holds that something may be done with a message: it says something still, and its conversation takes writing.
- *
- * @throws AppError message_deleted, conversation_locked, conversation_archived
- */
-export function requireLive({ deleted_at, status }: FoundMessage): void {
-  if (deleted_at !== null) throw new AppError('message_deleted', 'the message is deleted')
-  requireOpen(status)
-}
-
-/** @throws AppError conversation_locked, conversation_archived */
-export function requireOpen(status: string): void {
-  if (status === 'locked') throw new AppError('conversation_locked', 'the conversation is locked')
-  if (status === 'archived') throw new AppError('conversation_archived', 'the conversation is archived')
 }

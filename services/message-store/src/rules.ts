@@ -38,8 +38,23 @@ export function requireVisible<T extends MessageRow & { is_participant: boolean;
 export function requireOwn(row: MessageRow, status: string, user_id: string): void {
   if (row.sender_id !== user_id || row.content_type === 'system')
     throw new AppError('not_the_sender', 'only the sender may change a message')
+  requireOpen(status)
+}
+
+/** @throws AppError conversation_locked, conversation_archived */
+function requireOpen(status: string): void {
   if (status === 'locked') throw new AppError('conversation_locked', 'the conversation is locked')
   if (status === 'archived') throw new AppError('conversation_archived', 'the conversation is archived')
+}
+
+/**
+ * Holds that something may be done with a message: it says something still, and its conversation takes writing.
+ *
+ * @throws AppError message_deleted, conversation_locked, conversation_archived
+ */
+export function requireLive({ deleted_at, status }: Pick<MessageRow, 'deleted_at'> & { status: string }): void {
+  if (deleted_at !== null) throw new AppError('message_deleted', 'the message is deleted')
+  requireOpen(status)
 }
 
 /**

@@ -1,6 +1,6 @@
 import { failOnLeftovers } from '@parley/test-kit'
 import t from 'tap'
-import { readMentions } from '../src/send/mentions.ts'
+import { callsIn, readMentions } from '../src/send/mentions.ts'
 
 failOnLeftovers(t)
 
@@ -46,4 +46,24 @@ t.test('everyone is called by @all, and by that alone', async t => {
 t.test('a hundred people are called by one message at most', async t => {
   const many = Array.from({ length: 150 }, (_, n) => ({ user_id: `${n}`, username: `person${n}` }))
   t.equal(readMentions(many.map(({ username }) => `@${username}`).join(' '), many).user_ids.length, 100)
+})
+
+t.test('a name may have marks, and end in a point', async t => {
+  const people = [
+    { user_id: 'k', username: 'Ann K.' },
+    { user_id: 'p', username: 'प्रिया शर्मा' }
+  ]
+  t.same(readMentions('@Ann K. and @प्रिया शर्मा!', people).user_ids, ['k', 'p'])
+})
+
+t.test('what is looked for in a text is bounded, however often it calls', async t => {
+  t.same(callsIn('hi @Ann Kim, @d.o-t!'), [
+    ['Ann Kim, @d.o-t!', 'Ann Kim, @d.o-t', 'Ann Kim, @d.o', 'Ann Kim, @d', 'Ann Kim,', 'Ann Kim', 'Ann'],
+    ['d.o-t!', 'd.o-t', 'd.o', 'd']
+  ])
+  t.same(callsIn('write to ann@b.example'), [])
+  const calls = callsIn('@a '.repeat(1_600))
+  t.same([calls.length, calls[0]!.length], [200, 8])
+  t.same(callsIn(`@${'x'.repeat(5_000)}`), [[]])
+  t.equal(callsIn(`@${'x'.repeat(200)} y`)[0]![0]!.length, 200)
 })

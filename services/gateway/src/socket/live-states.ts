@@ -6,7 +6,7 @@ import type { Hub } from './hub.ts'
 export const PEOPLE_MAX = 200
 /** Questions in a storm are so far apart at least: 1,177 µs of CPU a connect without, 987 with it. */
 const WAVE_MS = 20
-/** An answer takes 3 to 10 ms where nothing else is to do. Later than this, who is live has to wait as well: fewer are let in. */
+/** An answer that takes longer than this says that whoever is live has to wait as well: fewer are let in at once. */
 const WAVE_TARGET_MS = 30
 
 /** Whose state is asked for, and the profile where the store may not have it so yet. */

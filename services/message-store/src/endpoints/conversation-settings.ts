@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import {
   AppError,
   ChangeConversation,
@@ -76,9 +77,9 @@ function cleanFields({ title, description, status, metadata, history }: Given): 
 /** Makes one version of all that is to change, and after it tells of a new title and a new status; of nothing where all is so already. */
 async function apply(change: ConversationChange, fields: SharedFields): Promise<void> {
   const { db, conversation, actor_id } = change
-  const isNew = (key: 'title' | 'status') => fields[key] !== undefined && fields[key] !== conversation[key]
-  const isOther = fields.description !== undefined || fields.metadata !== undefined || fields.history !== undefined
-  if (!isNew('title') && !isNew('status') && !isOther) return
+  const isNew = (key: 'title' | 'description' | 'status' | 'history') => fields[key] !== undefined && fields[key] !== conversation[key]
+  const isOther = fields.metadata !== undefined && !isDeepStrictEqual(JSON.parse(fields.metadata), conversation.metadata)
+  if (!isNew('title') && !isNew('description') && !isNew('status') && !isNew('history') && !isOther) return
   change.set(fields)
   const by = (await findUsers(db, conversation.org_id, [actor_id]))[0]?.display_name ?? ''
   if (isNew('title')) {

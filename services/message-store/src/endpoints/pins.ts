@@ -1,12 +1,12 @@
 import { AppError, ListPins, PINS_MAX, PinMessage } from '@parley/contracts'
 import { capabilitiesOf } from '../capabilities.ts'
 import { toMessage, toMyMessage } from '../message.ts'
-import { changeMessage, requireLive } from '../message-change.ts'
+import { changeMessage } from '../message-change.ts'
 import { findMembership } from '../queries/membership.ts'
 import { readersFrom } from '../queries/messages.ts'
 import { myRole } from '../queries/my-membership.ts'
 import { countPins, pinnedMessages, setPin } from '../queries/pins.ts'
-import { requireParticipant } from '../rules.ts'
+import { requireLive, requireParticipant } from '../rules.ts'
 import type { Store } from '../store.ts'
 
 /** What is held up in a conversation for everyone to find. */

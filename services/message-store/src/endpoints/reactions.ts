@@ -1,7 +1,8 @@
 import { AddReaction, AppError, cleanEmoji, REACTION_KINDS_MAX, RemoveReaction } from '@parley/contracts'
 import { toMessage } from '../message.ts'
-import { changeMessage, type LockedMessage, requireLive } from '../message-change.ts'
+import { changeMessage, type LockedMessage } from '../message-change.ts'
 import { addReaction, hasReacted, reactionKinds, removeReaction } from '../queries/reactions.ts'
+import { requireLive } from '../rules.ts'
 import type { Store } from '../store.ts'
 
 /** Reactions: each person once with each emoji. */

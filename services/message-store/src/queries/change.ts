@@ -7,6 +7,8 @@ export interface ChangingConversation {
   type: string
   status: string
   title: string | null
+  description: string | null
+  metadata: Record<string, unknown>
   history: string
   last_seq: number
   version: number
@@ -16,7 +18,7 @@ export interface ChangingConversation {
 /** Locks a conversation's row and reads it as it is then. */
 export async function readLocked(db: Kysely<Tables>, conversation_id: string): Promise<ChangingConversation> {
   const { rows } = await sql<ChangingConversation>`
-    select id, org_id, type, status, title, history, last_seq, version, participant_count from conversations where id = ${conversation_id}
+    select id, org_id, type, status, title, description, metadata, history, last_seq, version, participant_count from conversations where id = ${conversation_id}
     for no key update`.execute(db)
   return rows[0]!
 }
