@@ -1,5 +1,5 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
-import { Changes, Cursors } from './conversations.ts'
+import { Changes, Cursors } from './changes.ts'
 import { defineFrame } from './define.ts'
 import {
   ConversationAdded,

@@ -1,5 +1,6 @@
 export * from './asyncapi.ts'
 export * from './blocks.ts'
+export * from './changes.ts'
 export * from './check.ts'
 export * from './close-codes.ts'
 export * from './conversations.ts'

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { Changes, ChangesQuery, SyncBody, SyncReply } from '../conversations.ts'
+import { Changes, ChangesQuery, SyncBody, SyncReply } from '../changes.ts'
 import { defineRoute } from '../define.ts'
 import { Count } from '../fields.ts'
 import { NO_ACCESS, OfConversation } from './params.ts'
