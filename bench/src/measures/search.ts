@@ -6,7 +6,7 @@ import { ask } from '../people.ts'
 import { indexHistory } from '../search-index.ts'
 import type { Apart } from '../servers.ts'
 import { said, WORDS, wordAt } from '../vocabulary.ts'
-import { compare, type Question } from './growth.ts'
+import { compare, p95Within, type Question } from './growth.ts'
 
 const SMALL = 10_000
 const SIZE = 10_000_000
@@ -85,12 +85,7 @@ export async function search({ servers, isShort, say }: Bench): Promise<Result> 
     return {
       rows: [],
       growth,
-      verdicts: growth.map(({ what, p95, rows }) => ({
-        what: `search: ${what}, p95 at ${rows.toLocaleString('en')} messages`,
-        wanted: `at most ${limit} ms`,
-        found: `${p95.toFixed(1)} ms`,
-        isReached: p95 <= limit
-      }))
+      verdicts: growth.map(row => p95Within(row, limit))
     }
   } finally {
     await life.end()
