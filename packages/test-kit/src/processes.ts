@@ -3,7 +3,7 @@ import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { type Exit, freePort, NODE_FLAGS } from '@parley/local'
+import { COMPILE_CACHE, type Exit, freePort, NODE_FLAGS } from '@parley/local'
 import type { Scope } from './scope.ts'
 import { temporaryFolder } from './servers.ts'
 
@@ -67,7 +67,10 @@ export class TestProcess {
   /** @throws Error with the end of its log when it is not ready in time */
   async start(): Promise<void> {
     const log = await open(this.#logFile, 'a')
-    const child = spawn(process.execPath, [...NODE_FLAGS, this.#entry], { env: this.#env, stdio: ['ignore', log.fd, log.fd, 'ipc'] })
+    const child = spawn(process.execPath, [...NODE_FLAGS, this.#entry], {
+      env: { ...COMPILE_CACHE, ...this.#env },
+      stdio: ['ignore', log.fd, log.fd, 'ipc']
+    })
     await log.close()
     this.#child = child
     let ended: Exit | undefined
