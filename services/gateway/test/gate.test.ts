@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { failOnLeftovers, person, profileOf, until } from '@parley/test-kit'
 import t, { type Test } from 'tap'
 import { textFrame } from '../src/socket/frame.ts'
@@ -93,6 +94,20 @@ t.test(
     t.same([heals, versions], [[6], [4, 5, 6]], 'and nothing passes over the hole')
   }
 )
+
+t.test('of many holes that each are filled soon none is healed, however long there is always one', async t => {
+  const { publish, versions, heals } = await setup(t)
+  // The odd ones come early, and each is followed by the next before what was missing comes.
+  publish(5)
+  for (let version = 4; version < 24; version += 2) {
+    publish(version + 3)
+    await delay(15)
+    publish(version)
+  }
+  t.same(heals, [])
+  publish(24)
+  await until(() => versions.length === 22)
+})
 
 t.test('to a reader that is behind nothing live goes, and kept is the version that it was given last', async t => {
   const { connection, client, room, publish, versions, turn } = await setup(t)

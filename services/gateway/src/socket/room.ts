@@ -62,6 +62,8 @@ export class Room implements Gathering {
   readonly #early = new Map<number, Uint8Array>()
   #earlyBytes = 0
   #patience: NodeJS.Timeout | undefined
+  /** The version behind which something is missing, and `#patience` runs. */
+  #holeAt: number | undefined
 
   constructor(id: string, owner: RoomOwner) {
     this.id = id
@@ -142,9 +144,12 @@ export class Room implements Gathering {
     this.#healNow()
   }
 
+  /** Each hole has its own patience: with two stores at full load there is always one, and none of them stays. */
   #watchHole(): void {
-    if (this.version === undefined) return
-    this.#patience ??= setTimeout(() => {
+    if (this.version === undefined || (this.#patience && this.#holeAt === this.version)) return
+    this.#holeAt = this.version
+    clearTimeout(this.#patience)
+    this.#patience = setTimeout(() => {
       this.#patience = undefined
       if (this.#early.size > 0) this.#healNow()
     }, HOLE_PATIENCE_MS)
