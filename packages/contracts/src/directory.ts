@@ -44,16 +44,28 @@ export const Profile = Type.Object({
 })
 export type Profile = Static<typeof Profile>
 
+/** A profile with the time of the token that says it, in seconds since 1970. */
+export const Presented = Type.Composite([Profile, Type.Object({ issued_at: Type.Optional(Nullable(Type.Integer())) })])
+export type Presented = Static<typeof Presented>
+
 export const EnsureUsers = defineRequest('users.ensure', {
   summary: 'Create or refresh the people and organizations that checked tokens name. May be repeated.',
-  request: Type.Object({ users: Type.Array(Profile, { maxItems: 500 }) }, strict),
-  reply: Type.Object({ ensured: Count })
+  request: Type.Object({ users: Type.Array(Presented, { maxItems: 500 }) }, strict),
+  reply: Type.Object({
+    ensured: Count,
+    refused: Type.Optional(
+      Type.Array(Type.Object({ user_id: Id, org_id: Id }), {
+        description: 'Who was erased, or deactivated after their token was issued: a newer one brings the deactivated back.'
+      })
+    )
+  })
 })
 
 /** What a socket needs to be ready: every conversation of the person, with its version and unread count. */
 export const LiveState = Type.Object({
   user_id: Id,
   org_id: Id,
+  refused: Type.Optional(Type.Boolean({ description: 'As by users.ensure.' })),
   unread_total: Count,
   conversations: Type.Array(
     Type.Object({
@@ -74,7 +86,7 @@ export const OpenUsers = defineRequest('users.open', {
     {
       users: Type.Array(Type.Object({ user_id: Id, org_id: Id }), { maxItems: 200 }),
       profiles: Type.Optional(
-        Type.Array(Profile, { maxItems: 200, description: 'People to create or refresh before the answer, as by users.ensure.' })
+        Type.Array(Presented, { maxItems: 200, description: 'People to create or refresh before the answer, as by users.ensure.' })
       )
     },
     strict

@@ -47,8 +47,9 @@ export function createRoutes(door: FastifyInstance, { tokens, directory }: { tok
     if (!header) throw new AppError('unauthenticated', 'send a token: Authorization: Bearer <token>')
     const token = /^Bearer +(\S+)$/i.exec(header)?.[1]
     if (!token) throw new AppError('unauthenticated', 'the Authorization header is not: Bearer <token>')
-    const { profile } = await tokens.verify(token)
-    await directory.ensure(profile)
+    const identity = await tokens.verify(token)
+    await directory.ensure(identity)
+    const { profile } = identity
     return { user_id: profile.id, org_id: profile.org_id, role: profile.role }
   }
 

@@ -1,6 +1,7 @@
-import { EnsureUsers, type Profile } from '@parley/contracts'
+import { AppError, EnsureUsers, type Presented, type Profile } from '@parley/contracts'
 import type { Bus } from '@parley/nats-kit'
 import { Coalescer } from './coalescer.ts'
+import type { Identity } from './tokens.ts'
 
 const KNOWN_MAX = 100_000
 
@@ -8,19 +9,24 @@ const KNOWN_MAX = 100_000
 export class Directory {
   /** By organization and person; the profile is the one that their socket has as well, so it costs no memory of its own. */
   readonly #known = new Map<string, Profile>()
-  readonly #ensure: Coalescer<Profile, undefined>
+  readonly #ensure: Coalescer<Presented, { isRefused: boolean }>
 
   constructor(bus: Bus) {
     this.#ensure = new Coalescer(async profiles => {
-      await bus.request(EnsureUsers, { users: profiles })
-      return profiles.map(() => undefined)
+      const { refused = [] } = await bus.request(EnsureUsers, { users: profiles })
+      const gone = new Set(refused.map(({ user_id, org_id }) => org_id + user_id))
+      return profiles.map(({ id, org_id }) => ({ isRefused: gone.has(org_id + id) }))
     }, 200)
   }
 
-  /** Resolves once the person and their organization stand in the database as the token says. */
-  ensure(profile: Profile): Promise<void> {
-    return this.tell(profile, async news => {
-      if (news) await this.#ensure.ask(news)
+  /**
+   * Resolves once the person and their organization stand in the database as the token says.
+   *
+   * @throws AppError unauthenticated where the person was deactivated since the token was issued
+   */
+  ensure(identity: Identity): Promise<void> {
+    return this.tell(identity, async news => {
+      if (news && (await this.#ensure.ask(news)).isRefused) throw revoked()
     })
   }
 
@@ -29,11 +35,11 @@ export class Directory {
    *
    * @param ask given the profile that has to go along, undefined where the store has it already; resolves once it stands
    */
-  async tell<T>(profile: Profile, ask: (news: Profile | undefined) => Promise<T>): Promise<T> {
+  async tell<T>({ profile, issued_at }: Identity, ask: (news: Presented | undefined) => Promise<T>): Promise<T> {
     const key = profile.org_id + profile.id
     const before = this.#known.get(key)
     if (before && isSame(before, profile)) return ask(undefined)
-    const answer = await ask(profile)
+    const answer = await ask({ ...profile, issued_at })
     const now = this.#known.get(key)
     // Another token of the same person was told at the same time: nobody knows which one came last, so ask again next time.
     if (now && now !== before && !isSame(now, profile)) this.#known.delete(key)
@@ -51,6 +57,9 @@ export class Directory {
     this.#known.delete(org_id + user_id)
   }
 }
+
+/** The host application took the person away, and nothing newer than that says otherwise. */
+export const revoked = (): AppError => new AppError('unauthenticated', 'this person was deactivated after the token was issued')
 
 /** Profiles are flat and made in one place, so each has the same fields. */
 function isSame(one: Profile, other: Profile): boolean {

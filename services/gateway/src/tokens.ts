@@ -3,9 +3,10 @@ import { AppError, cleanName, isUuid, NAME_MAX, type Profile, TOKEN_MAX } from '
 import { createRemoteJWKSet, errors, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import type { Config } from './config.ts'
 
-/** A person as a checked token names them, until `expires_at` (milliseconds). */
+/** A person as a checked token names them, until `expires_at` (milliseconds); `issued_at` in seconds, where it says so. */
 export interface Identity {
   profile: Profile
+  issued_at: number | null
   expires_at: number
 }
 
@@ -87,7 +88,7 @@ export class Tokens {
     if (this.#issuer && iss !== this.#issuer) throw invalid('iss is not the one expected')
     if (this.#audience && aud !== this.#audience && !(Array.isArray(aud) && aud.includes(this.#audience)))
       throw invalid('aud is not the one expected')
-    return { profile: toProfile(claims), expires_at: exp * 1_000 }
+    return { profile: toProfile(claims), issued_at: typeof iat === 'number' ? Math.floor(iat) : null, expires_at: exp * 1_000 }
   }
 }
 

@@ -33,7 +33,7 @@ t.test('who hangs up while the gateway comes back to the bus is in no conversati
   }
   const hub = new Hub(bus as unknown as Bus, turn, console as unknown as FastifyBaseLogger, { held() {}, healed() {} })
   t.teardown(() => hub.close())
-  connection.identity = { profile: profileOf(ada), expires_at: 0 }
+  connection.identity = { profile: profileOf(ada), issued_at: null, expires_at: 0 }
   const { open } = await hub.catchUp.follow(connection)
   open()
   t.equal(hub.size.conversations, 1)

@@ -1,4 +1,4 @@
-import { EnsureUsers, type Profile } from '@parley/contracts'
+import { EnsureUsers, type Presented, type Profile } from '@parley/contracts'
 import type { Bus } from '@parley/nats-kit'
 import { failOnLeftovers, person, profileOf } from '@parley/test-kit'
 import t from 'tap'
@@ -8,9 +8,9 @@ import { Directory } from '../src/directory.ts'
 failOnLeftovers(t)
 
 function setup() {
-  const ensured: Profile[][] = []
+  const ensured: Presented[][] = []
   const bus = {
-    async request(contract: object, { users }: { users: Profile[] }) {
+    async request(contract: object, { users }: { users: Presented[] }) {
       t.equal(contract, EnsureUsers)
       ensured.push(users)
       return { ensured: users.length }
@@ -19,33 +19,37 @@ function setup() {
   return { directory: new Directory(bus as unknown as Bus), ensured }
 }
 
+/** A person as a token says, and what the store is told of that. */
+const identity = (profile: Profile, issued_at = 7) => ({ profile, issued_at, expires_at: 0 })
+const presented = (profile: Profile): Presented => ({ ...profile, issued_at: 7 })
+
 t.test('a person is made known once for each profile, by whichever question comes first', async t => {
   const { directory, ensured } = setup()
   const ada = profileOf(person({ name: 'Ada' }))
-  const told: (Profile | undefined)[] = []
-  const open = (profile: Profile) => directory.tell(profile, async news => void told.push(news))
+  const told: (Presented | undefined)[] = []
+  const open = (profile: Profile, issued_at?: number) => directory.tell(identity(profile, issued_at), async news => void told.push(news))
   await open(ada)
-  await open({ ...ada })
-  await directory.ensure(ada)
-  t.same(told, [ada, undefined])
+  await open({ ...ada }, 8)
+  await directory.ensure(identity(ada, 9))
+  t.same(told, [presented(ada), undefined], 'also where the token is a newer one')
   t.same(ensured, [])
   const renamed = { ...ada, title: 'Countess' }
-  await directory.ensure(renamed)
+  await directory.ensure(identity(renamed))
   await open(renamed)
-  t.same(ensured, [[renamed]])
-  t.same(told, [ada, undefined, undefined])
+  t.same(ensured, [[presented(renamed)]])
+  t.same(told, [presented(ada), undefined, undefined])
 })
 
 t.test('a question that fails has made nobody known', async t => {
   const { directory, ensured } = setup()
   const ada = profileOf(person({ name: 'Ada' }))
   await t.rejects(
-    directory.tell(ada, async () => {
+    directory.tell(identity(ada), async () => {
       throw new Error('the store is away')
     })
   )
-  await directory.ensure(ada)
-  t.same(ensured, [[ada]])
+  await directory.ensure(identity(ada))
+  t.same(ensured, [[presented(ada)]])
 })
 
 t.test('of two profiles that are told at once neither is believed to be the one that stands', async t => {
@@ -53,13 +57,13 @@ t.test('of two profiles that are told at once neither is believed to be the one 
   const ada = profileOf(person({ name: 'Ada' }))
   const renamed = { ...ada, title: 'Countess' }
   const slow = Promise.withResolvers<void>()
-  const first = directory.tell(ada, () => slow.promise)
-  await directory.ensure(renamed)
+  const first = directory.tell(identity(ada), () => slow.promise)
+  await directory.ensure(identity(renamed))
   slow.resolve()
   await first
-  await directory.ensure(renamed)
-  t.same(ensured, [[renamed], [renamed]])
-  await directory.ensure(renamed)
+  await directory.ensure(identity(renamed))
+  t.same(ensured, [[presented(renamed)], [presented(renamed)]])
+  await directory.ensure(identity(renamed))
   t.equal(ensured.length, 2)
 })
 

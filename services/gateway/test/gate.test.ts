@@ -26,7 +26,7 @@ async function setup(t: Test) {
   room.stand(3)
   room.connections.add(connection)
   connection.rooms.set(room, 3)
-  connection.identity = { profile: profileOf(ada), expires_at: 0 }
+  connection.identity = { profile: profileOf(ada), issued_at: null, expires_at: 0 }
   connection.isReady = true
   const versions: number[] = []
   client.on('message', data => versions.push(JSON.parse(String(data)).version))

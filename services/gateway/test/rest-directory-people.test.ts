@@ -84,10 +84,32 @@ t.test('whom the host takes away is not found, written to or added, and stays in
 
   t.match((await as(host).put(`/users/${dora.id}`, { display_name: 'Dora' })).body, { id: dora.id, username: 'dora' })
   t.same(await find('dora'), ['Dora'], 'the host has them back')
-  await as(host).delete(`/users/${dora.id}`)
-  t.equal((await as(dora).get('/me')).status, 200)
-  t.same(await find('dora'), ['Dora'], 'and so has a valid token of theirs')
   t.equal((await as(dora).get(`/conversations/${id}`)).body.my.role, 'member', 'where they were, they are still')
+})
+
+t.test('a token from before its person was taken away lets nobody in, and one from after brings them back', async t => {
+  const gil = person({ name: 'Gil', org_id: ada.org_id })
+  const now = Math.floor(Date.now() / 1_000)
+  const [before, undated, after] = [now - 60, undefined, now + 10].map(iat => platform.token(gil, { iat }))
+  const withToken = (token: string) => client(platform.urls[0]!, token)
+  const comesIn = async (token: string) => {
+    const socket = openSocket(platform.urls[1]!, token)
+    t.teardown(() => socket.kill())
+    const isIn = await socket.ready.then(() => true).catch(() => false)
+    return isIn ? 'in' : (await socket.closed).code
+  }
+  t.equal((await withToken(before!).get('/me')).status, 200)
+  t.equal(await comesIn(before!), 'in')
+  await as(host).delete(`/users/${gil.id}`)
+  for (const token of [before!, undated!]) {
+    await until(async () => (await withToken(token).get('/me')).status === 401, { what: 'the gateway has heard of it' })
+    isProblem(t, await withToken(token).get('/me'), 401, 'unauthenticated')
+    await until(async () => (await comesIn(token)) === 4001, { what: 'the other one as well' })
+  }
+  t.same(await find('gil'), [])
+  t.equal(await comesIn(after!), 'in')
+  t.same(await find('gil'), ['Gil'])
+  t.equal((await withToken(before!).get('/me')).status, 200, 'who is back is back')
 })
 
 t.test('the sockets of whom the host takes away end, on every gateway, and nobody else’s', async t => {

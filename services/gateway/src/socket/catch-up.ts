@@ -1,4 +1,4 @@
-import { type ConversationAdded, type ConversationRemoved, GetConversation, type LiveState, type Profile, Sync } from '@parley/contracts'
+import { type ConversationAdded, type ConversationRemoved, GetConversation, type LiveState, type Presented, Sync } from '@parley/contracts'
 import type { Bus } from '@parley/nats-kit'
 import type { Static } from '@sinclair/typebox'
 import type { FastifyBaseLogger } from 'fastify'
@@ -61,13 +61,13 @@ export class CatchUp {
    * after what the caller sends in this turn. Live frames that came meanwhile are held; `open` lets them through.
    *
    * @param news the person's profile, where the store may not have it so yet: it has when this resolves
-   * @throws AppError unavailable where too many come at once
+   * @throws AppError unavailable where too many come at once, unauthenticated where the person was deactivated since
    */
-  follow(connection: Connection, news?: Profile): Promise<{ state: LiveState; open: () => void }> {
+  follow(connection: Connection, news?: Presented): Promise<{ state: LiveState; open: () => void }> {
     return this.admission.run(() => this.#follow(connection, news))
   }
 
-  async #follow(connection: Connection, news: Profile | undefined): Promise<{ state: LiveState; open: () => void }> {
+  async #follow(connection: Connection, news: Presented | undefined): Promise<{ state: LiveState; open: () => void }> {
     const { id: user_id, org_id } = connection.identity!.profile
     connection.onSlow = this.#slowReaders.recoverLater
     this.#hub.followPerson(connection)

@@ -1,6 +1,7 @@
-import { type LiveState, OpenUsers, type Profile } from '@parley/contracts'
+import { type LiveState, OpenUsers, type Presented } from '@parley/contracts'
 import type { Bus } from '@parley/nats-kit'
 import { Coalescer } from '../coalescer.ts'
+import { revoked } from '../directory.ts'
 import type { Hub } from './hub.ts'
 
 export const PEOPLE_MAX = 200
@@ -13,7 +14,7 @@ const WAVE_TARGET_MS = 30
 export interface Question {
   user_id: string
   org_id: string
-  news?: Profile | undefined
+  news?: Presented | undefined
 }
 
 /** Asks the store for people's conversations, versions and unread counts: many people in one question, one question after the other. */
@@ -28,9 +29,11 @@ export class LiveStates {
     this.#questions = new Coalescer(users => this.#ask(users), PEOPLE_MAX, { everyMs: WAVE_MS, targetMs: WAVE_TARGET_MS })
   }
 
-  /** @throws AppError unavailable where the store is away */
-  of(question: Question): Promise<LiveState> {
-    return this.#questions.ask(question)
+  /** @throws AppError unavailable where the store is away, unauthenticated where the person was deactivated since their token was issued */
+  async of(question: Question): Promise<LiveState> {
+    const state = await this.#questions.ask(question)
+    if (state.refused) throw revoked()
+    return state
   }
 
   /**

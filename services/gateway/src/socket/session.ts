@@ -90,7 +90,7 @@ export class Session {
       const { id: user_id, org_id } = identity.profile
       if ((hub.connectionsOf(user_id, org_id)?.size ?? 0) >= SOCKETS_PER_USER_MAX) return connection.close('too_many_sockets')
       connection.identity = identity
-      const { state, open } = await directory.tell(identity.profile, news => hub.catchUp.follow(connection, news))
+      const { state, open } = await directory.tell(identity, news => hub.catchUp.follow(connection, news))
       if (!connection.isOpen) return hub.leave(connection)
       connection.send({
         type: 'ready',
@@ -143,7 +143,7 @@ export class Session {
       .then(async identity => {
         const { profile } = connection.identity!
         if (identity.profile.id !== profile.id || identity.profile.org_id !== profile.org_id) return connection.close('unauthenticated')
-        await this.#services.directory.ensure(identity.profile)
+        await this.#services.directory.ensure(identity)
         connection.identity = identity
         connection.wasWarned = false
         connection.send({

@@ -7,7 +7,7 @@ import {
   type LiveState,
   metadataJson,
   OpenUsers,
-  type Profile,
+  type Presented,
   UpdateMe
 } from '@parley/contracts'
 import type { Kysely } from '@parley/pg-kit'
@@ -20,13 +20,14 @@ type Caller = { user_id: string; org_id: string }
 
 /** People and organizations. */
 export function users({ bus, people, store }: Store): void {
-  const write = async (news: readonly Profile[]): Promise<void> => {
+  const write = async (news: readonly Presented[]): Promise<void> => {
     if (news.length > 0) await store.transaction(db => upsertUsers(db, news))
   }
 
   bus.serve(EnsureUsers, async ({ users }) => {
-    await write(await store.query(db => newsOf(db, users)))
-    return { ensured: users.length }
+    const { news, refused } = await store.query(db => newsOf(db, users))
+    await write(news)
+    return { ensured: users.length - refused.length, refused: refused.map(({ id, org_id }) => ({ user_id: id, org_id })) }
   })
 
   bus.serve(OpenUsers, async ({ users, profiles = [] }) => {
@@ -34,10 +35,11 @@ export function users({ bus, people, store }: Store): void {
       users.map(user => [user.user_id + user.org_id, { ...user, unread_total: 0, conversations: [] }])
     )
     // Both at once on one connection: who is new is in no conversation, so neither waits for the other.
-    const [news, rows] = await store.query(db =>
-      Promise.all([profiles.length > 0 ? newsOf(db, profiles) : [], conversationsOf(db, [...states.values()])])
+    const [presented, rows] = await store.query(db =>
+      Promise.all([profiles.length > 0 ? newsOf(db, profiles) : undefined, conversationsOf(db, [...states.values()])])
     )
-    await write(news)
+    if (presented) await write(presented.news)
+    for (const { id, org_id } of presented?.refused ?? []) states.set(id + org_id, { ...states.get(id + org_id)!, refused: true })
     for (const { user_id, org_id, id, version, unread_count, hidden } of rows) {
       const state = states.get(user_id + org_id)
       state?.conversations.push({
