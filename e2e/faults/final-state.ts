@@ -34,7 +34,10 @@ export async function readFinal(
     messages,
     revisions: await database.query('select message_id, version::int as version, content from messaging.message_revisions'),
     participants: await database.query(
-      'select conversation_id, user_id, is_active, last_read_seq::int as last_read_seq from messaging.participants'
+      `select conversation_id, user_id, is_active, last_read_seq::int as last_read_seq,
+         (select json_agg(json_build_array(from_seq, until_seq)) from messaging.absences a
+          where a.conversation_id = p.conversation_id and a.user_id = p.user_id) as absences
+       from messaging.participants p`
     ),
     unread
   }

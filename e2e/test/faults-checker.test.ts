@@ -141,6 +141,14 @@ t.test('a history in which all is as promised has no violation', async t => {
   t.equal(describe(violationsOf(goodHistory())), '')
 })
 
+t.test('who was away for a time need not have what was said then, however they came back', async t => {
+  const good = goodHistory()
+  for (const line of good.lines) if (line.proc === 'r1') line.messages = line.messages?.filter(([id]) => id !== 'm3') as Seen[]
+  t.match(violationsOf(good), [{ check: 'C10' }])
+  good.final.participants.find(({ user_id }) => user_id === 'u2')!.absences = [[3, 3]]
+  t.equal(describe(violationsOf(good)), '')
+})
+
 /** Histories broken by hand: what is done to the good one, and what must be said of it. */
 const BROKEN: [check: Check, name: string, hurt: (good: Good) => void][] = [
   ['C1', 'an acknowledged message is not in the log', ({ final }) => void final.messages.splice(3, 1)],
@@ -333,6 +341,13 @@ const BROKEN: [check: Check, name: string, hurt: (good: Good) => void][] = [
     ({ lines, add, CONV }) => {
       add({ proc: 'r3', op: 'frame', conv: CONV, version: 9 })
       lines.at(-1)!.t += 5_000
+    }
+  ],
+  [
+    'C8',
+    'a reader has what was said while they were away',
+    ({ final }) => {
+      final.participants.find(({ user_id }) => user_id === 'u2')!.absences = [[3, 4]]
     }
   ],
   [

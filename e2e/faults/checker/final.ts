@@ -37,4 +37,6 @@ export interface FinalParticipant {
   user_id: string
   is_active: boolean
   last_read_seq: number
+  /** From one seq to another, both included: what was said while they were away, which they are not to have. */
+  absences?: (readonly [from: number, until: number])[] | null
 }

@@ -90,6 +90,7 @@ function checkAtRest(context: Context, readers: Map<string, Map<string, View>>, 
   const versions = new Map(final.conversations.map(({ id, version }) => [id, version]))
   const sentAt = versionsOfSends(context)
   const shown = new Set<string>()
+  const absences = absencesOf(context)
   for (const line of lines) {
     if (line.op !== 'shows') continue
     const { proc, conv = '', version } = line
@@ -104,7 +105,9 @@ function checkAtRest(context: Context, readers: Map<string, Map<string, View>>, 
     if (!view) continue
     for (const row of rowsByConversation.get(conv) ?? []) {
       const held = view.messages.get(row.id)
-      if (!held && (view.cameAt === 0 || (sentAt.get(row.id) ?? 0) > view.cameAt))
+      const isHidden = absences.get(`${proc} ${conv}`)?.some(([from, until]) => from <= row.seq && row.seq <= until)
+      if (held && isHidden) findings.add('C8', `${proc} ${conv}: it has ${row.id} at ${row.seq}, said while it was away`, held.line)
+      if (!held && !isHidden && (view.cameAt === 0 || (sentAt.get(row.id) ?? 0) > view.cameAt))
         findings.add('C10', `${proc} ${conv}: it does not have ${row.id} at ${row.seq}`, line)
       if (!held) continue
       const [id, seq, heldVersion, hash] = held.seen
@@ -127,6 +130,16 @@ function checkAtRest(context: Context, readers: Map<string, Map<string, View>>, 
         findings.add('C10', `${proc} ${conversation_id}: it is ${is_active ? 'in it and does not show it' : 'not in it and shows it'}`)
     }
   }
+}
+
+/** What each reader is not to have of each conversation. */
+function absencesOf({ cast, final }: Context): ReadonlyMap<string, readonly (readonly [from: number, until: number])[]> {
+  const procs = new Map(cast.actors.map(({ proc, user_id }) => [user_id, proc]))
+  return new Map(
+    final.participants.flatMap(({ conversation_id, user_id, absences }) =>
+      absences ? [[`${procs.get(user_id)} ${conversation_id}`, absences] as const] : []
+    )
+  )
 }
 
 /** People who come and go: for each of them somebody was asked to remove them. */
