@@ -74,6 +74,8 @@ t.test('a gateway that is asked to stop tells its clients to come back, answers 
   t.match(await ask(), /^HTTP\/1.1 200 /)
   platform.gateways[0]!.kill('SIGTERM')
   await writer!.next('reconnect')
+  const late = setInterval(() => writer!.send({ type: 'ping', id: 'late' }), 20)
+  void writer!.closed.then(() => clearInterval(late))
   t.match(await ask(), /^HTTP\/1.1 200 [\s\S]*connection: close/i, 'a connection that stands has its last answer')
 
   const answers = await Promise.all(posts)
@@ -91,6 +93,11 @@ t.test('a gateway that is asked to stop tells its clients to come back, answers 
   const told = writer!.frames.filter(({ id }) => id?.startsWith('s'))
   t.equal(told.length, COUNT, 'every frame that was in hand is answered')
   t.ok(told.every(({ type }) => type === 'ack'))
+  t.same(
+    writer!.frames.filter(({ type }) => type === 'error'),
+    [],
+    'what comes too late is not refused: the close says that it was not taken'
+  )
   await hold.isOver
   t.same(await platform.gateways[0]!.exited, { code: 0, signal: null })
 

@@ -15,7 +15,8 @@ import { type Counter, expectEachOnce, startCounting } from '../visitors/countin
 import { Crowd } from '../visitors/crowd.ts'
 import { inviteVisitors, type Visitors } from '../visitors/visitors.ts'
 
-const PARKED_MS = 20_000
+/** Three tries with pauses between them, by servers that have other things to do. */
+const PARKED_MS = 60_000
 const FLOWS_MS = 5_000
 /** In what is said, so that the effect fails of it until it is mended. */
 const INDIGESTIBLE = 'indigestible'

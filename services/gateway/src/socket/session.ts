@@ -120,12 +120,13 @@ export class Session {
 
   /** Answers a frame, whatever it is; never throws. */
   #run(text: string): void {
+    // The close that follows says that it was not taken. A refusal would be tried again at once, and here: each second try of
+    // busy senders was refused so as well.
+    if (this.connection.isLeaving) return
     try {
       const frame = parseJson(text)
       if (typeof frame !== 'object' || frame === null || Array.isArray(frame))
         throw new AppError('invalid_frame', 'a frame is a JSON object')
-      if (this.connection.isLeaving)
-        return refuse(this.connection, idOf(frame), new AppError('unavailable', 'the gateway is restarting; ask again elsewhere'))
       const { type } = frame as { type?: unknown }
       if (typeof type !== 'string') throw new AppError('invalid_frame', 'a frame has a type')
       if (type === 'auth') this.#renew(frame)
