@@ -46,7 +46,11 @@ export function createApi(tokens: TokenSource) {
         tokens,
         query: { page, page_size: 100 }
       }),
-    leave: (id: string, me: string) => call<void>('DELETE', `/conversations/${id}/participants/${me}`, { tokens }),
+    addParticipant: (id: string, userId: string) =>
+      call<Participant>('POST', `/conversations/${id}/participants`, { tokens, body: { user_id: userId } }),
+    changeRole: (id: string, userId: string, role: Participant['role']) =>
+      call<Participant>('PATCH', `/conversations/${id}/participants/${userId}`, { tokens, body: { role } }),
+    removeParticipant: (id: string, userId: string) => call<void>('DELETE', `/conversations/${id}/participants/${userId}`, { tokens }),
     blocks: () => call<{ users: User[] }>('GET', '/me/blocks', { tokens }),
     block: (userId: string, on: boolean) => call<void>(on ? 'PUT' : 'DELETE', `/users/${userId}/block`, { tokens }),
     deleteMessage: (id: string) => call<{ version: number }>('DELETE', `/messages/${id}`, { tokens }),

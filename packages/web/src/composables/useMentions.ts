@@ -1,10 +1,11 @@
 import { computed, ref, shallowRef } from 'vue'
-import type { Conversation, Participant } from '../api/types.ts'
+import type { Conversation } from '../api/types.ts'
 import { t } from '../i18n/index.ts'
 import { useMessagingStore } from '../stores/messagingStore.ts'
+import { knowsEveryone } from '../stores/people.ts'
 import { fold } from '../text/fold.ts'
 import { mentionBefore } from '../text/mentions.ts'
-import { useMessaging } from './useMessaging.ts'
+import { usePeople } from './usePeople.ts'
 
 const SHOWN = 6
 
@@ -18,20 +19,18 @@ export interface Candidate {
 /** Completes the names that are written after an `@` with people of the conversation. */
 export function useMentions(conversation: () => Conversation) {
   const messaging = useMessagingStore()
-  const { api } = useMessaging()
+  const { loadMore } = usePeople()
   const open = shallowRef<{ at: number; query: string }>()
   const chosen = ref(0)
   /** Whether an arrow was pressed: before that a reader of the screen is not interrupted. */
   const moved = ref(false)
-  const rest = shallowRef<readonly Participant[]>([])
   let asked = false
 
   const candidates = computed<Candidate[]>(() => {
     if (!open.value) return []
     const wanted = fold(open.value.query)
-    const everyone = [...conversation().participants, ...rest.value]
-    const people = everyone
-      .filter(({ user_id, username }) => user_id !== messaging.me && username !== '')
+    const people = conversation()
+      .participants.filter(({ user_id, username }) => user_id !== messaging.me && username !== '')
       .filter(({ username, display_name }) => [username, ...display_name.split(/\s+/u)].some(name => fold(name).startsWith(wanted)))
       .map(({ user_id, username, display_name }) => ({ id: user_id, username, name: display_name }))
     const all = conversation().my.capabilities.includes('mention_all') && conversation().type !== 'direct' && 'all'.startsWith(wanted)
@@ -68,15 +67,12 @@ export function useMentions(conversation: () => Conversation) {
 
   /** A conversation brings its first hundred people; the others are read when the first name is written. */
   async function loadRest(): Promise<void> {
-    const { id, participants, participant_count } = conversation()
-    if (asked || participant_count <= participants.length) return
+    if (asked || knowsEveryone(conversation())) return
     asked = true
-    const known = new Set(participants.map(({ user_id }) => user_id))
-    for (let page = 1, more = true; more; page += 1) {
-      const answer = await api.participants(id, page).catch(() => undefined)
-      if (!answer) asked = false
-      rest.value = [...rest.value, ...(answer?.participants ?? []).filter(({ user_id }) => !known.has(user_id))]
-      more = answer?.pagination.has_next === true
+    try {
+      while (await loadMore(conversation()));
+    } catch {
+      asked = false
     }
   }
 

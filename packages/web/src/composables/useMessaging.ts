@@ -1,24 +1,16 @@
 import type { ConversationChange, MembershipChange } from '../api/parley.ts'
 import { ApiError } from '../api/rest.ts'
 import type { Conversation, Message } from '../api/types.ts'
-import { type Key, t } from '../i18n/index.ts'
+import { t } from '../i18n/index.ts'
 import { useMessagingStore } from '../stores/messagingStore.ts'
 import { useReactionStore } from '../stores/reactionStore.ts'
 import { addNewer, addOlder, emptyTimeline, putMessage } from '../stores/timeline.ts'
 import { useUiStore } from '../stores/uiStore.ts'
+import { useRefusals } from './useRefusals.ts'
 import { useSocket } from './useSocket.ts'
 
 /** Histories kept beside the open one, so that going back shows them at once. */
 const TIMELINES_MAX = 20
-
-const REFUSALS = {
-  too_many_reactions: 'refused_too_many_reactions',
-  too_many_pins: 'refused_too_many_pins',
-  conversation_locked: 'failed_conversation_locked',
-  conversation_archived: 'failed_conversation_archived',
-  read_only: 'failed_read_only',
-  blocked: 'failed_blocked'
-} as const satisfies Record<string, Key>
 
 const quotesUnderWay = new Set<string>()
 
@@ -27,6 +19,7 @@ export function useMessaging() {
   const messaging = useMessagingStore()
   const reactions = useReactionStore()
   const ui = useUiStore()
+  const { sayWhy } = useRefusals()
   const { api, sync, markRead } = useSocket()
 
   /** Loads the newest page, or the one around a seq or a message, in place of what is held. */
@@ -85,12 +78,6 @@ export function useMessaging() {
     } catch {
       ui.say(t('delete_failed'))
     }
-  }
-
-  /** What refused a deed, in words where there are some of its own. */
-  function sayWhy(error: unknown, otherwise: Key): void {
-    const code = error instanceof ApiError ? error.code : ''
-    ui.say(t(code in REFUSALS ? REFUSALS[code as keyof typeof REFUSALS] : otherwise))
   }
 
   async function react(message: Message, emoji: string): Promise<void> {
@@ -160,7 +147,7 @@ export function useMessaging() {
 
   async function leave(id: string): Promise<boolean> {
     try {
-      await api.leave(id, messaging.me)
+      await api.removeParticipant(id, messaging.me)
       messaging.remove(id)
       return true
     } catch (error) {

@@ -4,6 +4,7 @@ import type { Changes, Conversation, Message } from '../api/types.ts'
 import type { useDraftStore } from '../stores/draftStore.ts'
 import type { useMessagingStore } from '../stores/messagingStore.ts'
 import type { useOutboxStore } from '../stores/outboxStore.ts'
+import { knowsEveryone } from '../stores/people.ts'
 import type { ReadyFrame, ServerFrame, VersionedFrame } from './frames.ts'
 
 type Stores = {
@@ -17,6 +18,7 @@ const HOLE_MAX = 1_000
 const RACE_MS = 1_000
 /** More new conversations than this are read page by page. */
 const FRESH_MAX = 20
+const COMINGS = { participant_added: 'added', participant_updated: 'updated', participant_removed: 'removed' } as const
 
 export type Sync = ReturnType<typeof createSync>
 
@@ -95,7 +97,7 @@ export function createSync(api: Api, { messaging, outbox, drafts }: Stores) {
       counted.set(conversation_id, Date.now())
       recheck(conversation_id)
     } else if ('participant' in frame) {
-      messaging.putParticipant(conversation_id, version, frame.participant, frame.type !== 'participant_removed')
+      messaging.putParticipant(conversation_id, version, frame.participant, COMINGS[frame.type])
       if (frame.participant.user_id === messaging.me) void fetchAnew(conversation_id)
     } else {
       putShared({ ...frame.conversation, id: conversation_id, version })
@@ -143,8 +145,12 @@ export function createSync(api: Api, { messaging, outbox, drafts }: Stores) {
       settle(message)
       messaging.receive(message)
     }
-    for (const participant of changes.participants) messaging.putParticipant(id, changes.version, participant, participant.is_active)
-    if (changes.participants.some(({ user_id }) => user_id === messaging.me)) void fetchAnew(id)
+    const known = messaging.conversations.get(id)
+    const isCounted = known !== undefined && knowsEveryone(known)
+    for (const participant of changes.participants) messaging.putParticipant(id, changes.version, participant)
+    const concernsMe = changes.participants.some(({ user_id }) => user_id === messaging.me)
+    // How many people there are cannot be told from those who changed where not all are known.
+    if (concernsMe || (changes.participants.length > 0 && !isCounted)) void fetchAnew(id)
     if (changes.conversation) putShared({ ...changes.conversation, id, version: changes.version })
     if (!holeBefore) messaging.caughtUp(id, changes.version)
     if (holeBefore || changes.has_more) void fillHole(id)
@@ -176,8 +182,7 @@ export function createSync(api: Api, { messaging, outbox, drafts }: Stores) {
 
   /** Starts a conversation over from the server's word, for when the hole is too large or its edge unknown. */
   async function reset(id: string): Promise<void> {
-    messaging.timelines.delete(id)
-    messaging.pins.delete(id)
+    messaging.startOver(id)
     const conversation = await api.conversation(id)
     put(conversation)
     messaging.caughtUp(id, conversation.version)

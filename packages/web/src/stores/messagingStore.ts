@@ -2,6 +2,7 @@ import { defineStore } from 'pinia'
 import { computed, shallowReactive } from 'vue'
 import type { Conversation, Message, Mine, Participant } from '../api/types.ts'
 import { callsMe, isMuted } from './mine.ts'
+import { type Coming, putPerson, withOthers } from './people.ts'
 import { useSessionStore } from './sessionStore.ts'
 import { countUnread, isUnreadFor, putMessage, type Timeline } from './timeline.ts'
 
@@ -36,7 +37,11 @@ export const useMessagingStore = defineStore('messaging', () => {
     if (known && known.version > conversation.version) return
     countedAt.set(conversation.id, conversation.version)
     const lastRead = Math.max(conversation.my.last_read_seq, known?.my.last_read_seq ?? 0)
-    conversations.set(conversation.id, { ...conversation, my: { ...conversation.my, last_read_seq: lastRead } })
+    conversations.set(conversation.id, {
+      ...conversation,
+      participants: withOthers(conversation.participants, known?.participants ?? []).slice(0, conversation.participant_count),
+      my: { ...conversation.my, last_read_seq: lastRead }
+    })
   }
 
   /** Takes what everybody sees of a conversation, and leaves what is mine as it is. */
@@ -54,14 +59,24 @@ export const useMessagingStore = defineStore('messaging', () => {
     conversations.set(conversationId, { ...known, my: { ...my, last_read_seq: Math.max(my.last_read_seq, known.my.last_read_seq) } })
   }
 
-  function putParticipant(conversationId: string, version: number, participant: Participant, present: boolean): void {
+  /** Takes what happened to a person; without `what` it is how they stand now. */
+  function putParticipant(conversationId: string, version: number, participant: Participant, what?: Coming): void {
     const known = conversations.get(conversationId)
     if (!known) return
-    const before = known.participants.find(({ user_id }) => user_id === participant.user_id)
-    const others = known.participants.filter(({ user_id }) => user_id !== participant.user_id)
-    const participants = present ? [...others, { ...before, ...participant }] : others
-    const count = known.participant_count + (present && !before ? 1 : !present && before ? -1 : 0)
-    conversations.set(conversationId, { ...known, participants, participant_count: count, version: Math.max(known.version, version) })
+    const isNews = version > (held.get(conversationId) ?? 0)
+    const { participants, participant_count } = putPerson(known, participant, what, isNews)
+    conversations.set(conversationId, {
+      ...known,
+      participants: [...participants],
+      participant_count,
+      version: Math.max(known.version, version)
+    })
+  }
+
+  /** Adds people beyond the first hundred, as they were just read. */
+  function putPeople(conversationId: string, others: readonly Participant[]): void {
+    const known = conversations.get(conversationId)
+    if (known) conversations.set(conversationId, { ...known, participants: withOthers(known.participants, others) })
   }
 
   /** Puts a message into the history and the list, and counts it where it is new and unread. */
@@ -154,6 +169,14 @@ export const useMessagingStore = defineStore('messaging', () => {
     held.set(conversationId, Math.max(held.get(conversationId) ?? 0, version))
   }
 
+  /** Lets go of what came bit by bit, since some of it may be missing. */
+  function startOver(conversationId: string): void {
+    const known = conversations.get(conversationId)
+    timelines.delete(conversationId)
+    pins.delete(conversationId)
+    if (known) conversations.set(conversationId, { ...known, participants: [] })
+  }
+
   function remove(conversationId: string): void {
     conversations.delete(conversationId)
     timelines.delete(conversationId)
@@ -184,12 +207,14 @@ export const useMessagingStore = defineStore('messaging', () => {
     putMine,
     quote,
     putParticipant,
+    putPeople,
     receive,
     setUnread,
     setRead,
     setTimeline,
     advance,
     caughtUp,
+    startOver,
     remove,
     clear
   }
