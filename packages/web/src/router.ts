@@ -7,13 +7,16 @@ import { computed, ref } from 'vue'
 const place = ref(here())
 addEventListener('popstate', () => (place.value = here()))
 
-const PANELS = ['search', 'details', 'pins'] as const
+const PANELS = ['search', 'details', 'pins', 'replies'] as const
 export type Panel = (typeof PANELS)[number]
 
 const parts = computed(() => /^\/messages\/([^/?]+)(?:\/([^/?]+))?/.exec(place.value))
 export const openConversation = computed(() => parts.value?.[1])
 export const openMessage = computed(() => parts.value?.[2])
-export const openPanel = computed(() => PANELS.find(panel => panel === new URLSearchParams(place.value.split('?')[1]).get('panel')))
+const query = computed(() => new URLSearchParams(place.value.split('?')[1]))
+export const openPanel = computed(() => PANELS.find(panel => panel === query.value.get('panel')))
+/** The message whose replies are shown beside. */
+export const openReplies = computed(() => (openPanel.value === 'replies' ? (query.value.get('of') ?? undefined) : undefined))
 /** Grows with each wish to be led to a message, also to the one that the address names already. */
 export const leads = ref(0)
 
@@ -30,14 +33,15 @@ export function go(to: string, { replace = false, beside = false } = {}): void {
 
 /** Leads to a message; on a phone the panel that named it makes way. */
 export function goToMessage(conversationId: string, messageId: string, keepPanel: boolean): void {
-  const panel = keepPanel ? openPanel.value : undefined
-  go(addressOf(conversationId, messageId) + (panel ? `?panel=${panel}` : ''))
+  go(addressOf(conversationId, messageId) + (keepPanel && openPanel.value ? `?${query.value}` : ''))
   leads.value += 1
 }
 
-/** Opens a panel beside what is open. */
-export function openBeside(panel: Panel): void {
-  go(`${place.value.split('?')[0]}?panel=${panel}`, { replace: openPanel.value !== undefined, beside: true })
+/** Opens a panel beside what is open; that of replies names the message that they answer. */
+export function openBeside(panel: Panel, of?: string): void {
+  const wanted = new URLSearchParams({ panel })
+  if (of) wanted.set('of', of)
+  go(`${place.value.split('?')[0]}?${wanted}`, { replace: openPanel.value !== undefined, beside: true })
 }
 
 /** Undoes what opened the panel, so that the way back does not lead through it once more. */

@@ -34,6 +34,8 @@ export function createApi(tokens: TokenSource) {
     react: (id: string, emoji: string, on: boolean) =>
       call<Message>(on ? 'PUT' : 'DELETE', `/messages/${id}/reactions/${encodeURIComponent(emoji)}`, { tokens }),
     pin: (id: string, on: boolean) => call<Message>(on ? 'PUT' : 'DELETE', `/messages/${id}/pin`, { tokens }),
+    replies: (id: string, after: number) =>
+      call<{ messages: Message[]; has_more: boolean }>('GET', `/messages/${id}/replies`, { tokens, query: { after, limit: PAGE } }),
     forward: (id: string, conversationId: string, key: string) =>
       call<Message>('POST', `/messages/${id}/forward`, { tokens, body: { conversation_id: conversationId, client_message_id: key } }),
     pins: (conversationId: string) => call<{ messages: Message[] }>('GET', `/conversations/${conversationId}/pins`, { tokens }),

@@ -3,24 +3,26 @@ import { COMMON } from '../stores/reactionStore.ts'
 import type { MessageRow } from '../stores/rows.ts'
 
 /** What can be done with a message. */
-export type Action = 'react' | 'reply' | 'forward' | 'copy' | 'pin' | 'edit' | 'remove'
+export type Action = 'react' | 'reply' | 'replies' | 'forward' | 'copy' | 'pin' | 'edit' | 'remove'
 type Step = number | 'first' | 'last'
 
 const STEPS: Record<string, Step> = { ArrowUp: -1, ArrowDown: 1, PageUp: -8, PageDown: 8, Home: 'first', End: 'last' }
-const ACTIONS: Record<string, Action> = { Delete: 'remove', e: 'edit', c: 'copy', r: 'reply', p: 'pin', '+': 'react' }
+const ACTIONS: Record<string, Action> = { Delete: 'remove', e: 'edit', c: 'copy', r: 'reply', t: 'replies', p: 'pin', '+': 'react' }
 
 interface Options {
   rows: Ref<readonly MessageRow[]>
   scroller: Readonly<Ref<HTMLElement | null>>
+  /** Whether Tab leads to the first line, and not to the last. */
+  fromStart?: boolean
   reveal(row: MessageRow): void
   act(action: Action, row: MessageRow): void
   react(emoji: string, row: MessageRow): void
 }
 
 /** The keys of a thread: one message can take the focus by Tab, the arrows pass it on, and some letters act on it. */
-export function useRowKeys({ rows, scroller, reveal, act, react }: Options) {
+export function useRowKeys({ rows, scroller, fromStart = false, reveal, act, react }: Options) {
   const focused = ref<string>()
-  const current = computed(() => focused.value ?? rows.value.at(-1)?.key)
+  const current = computed(() => focused.value ?? rows.value.at(fromStart ? 0 : -1)?.key)
 
   function onFocus(key: string | undefined): void {
     focused.value = key

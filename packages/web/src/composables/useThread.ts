@@ -5,6 +5,7 @@ import { t } from '../i18n/index.ts'
 import { openMessage } from '../router.ts'
 import { useMessagingStore } from '../stores/messagingStore.ts'
 import { useOutboxStore } from '../stores/outboxStore.ts'
+import { replyCounter } from '../stores/replies.ts'
 import { buildRows, type Divider } from '../stores/rows.ts'
 import { useUiStore } from '../stores/uiStore.ts'
 import { systemText } from '../text/system.ts'
@@ -38,7 +39,8 @@ export function useThread(conversation: () => Conversation) {
       pending: timeline.value?.hasNewer ? [] : pending.value,
       me: messaging.me,
       divider: divider.value,
-      hasOlder: timeline.value?.hasOlder ?? true
+      hasOlder: timeline.value?.hasOlder ?? true,
+      repliesTo: replyCounter(timeline.value)
     })
   )
 

@@ -194,6 +194,18 @@ export const ar: Catalogue = {
   reply: 'رد',
   replying_to: 'رد على {name}',
   cancel_reply: 'إلغاء الرد',
+  replies: 'الردود',
+  replies_count: {
+    zero: 'لا ردود',
+    one: 'رد واحد',
+    two: 'ردّان',
+    few: '{count} ردود',
+    many: '{count} ردًّا',
+    other: '{count} رد'
+  },
+  open_replies: 'عرض الردود',
+  reply_here: 'اكتب ردًّا هنا',
+  replies_closed: 'حُذفت هذه الرسالة. تبقى الردود عليها.',
   quote_prefix: 'ردًّا على',
   quote_gone: 'هذه الرسالة غير متاحة',
   forward: 'تحويل',

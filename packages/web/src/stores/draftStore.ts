@@ -12,7 +12,8 @@ type Tell = (conversationId: string, draft: string | null) => Promise<unknown>
 
 /**
  * What was written and not sent, for each person and conversation. It is kept in this browser and follows the person to
- * their other devices; where two are written at once, what was written here stays here.
+ * their other devices; where two are written at once, what was written here stays here. A reply that is written beside
+ * its message has a draft of its own, under `conversation/message`, which this browser keeps for itself.
  */
 export const useDraftStore = defineStore('drafts', () => {
   const messaging = useMessagingStore()
@@ -56,6 +57,7 @@ export const useDraftStore = defineStore('drafts', () => {
 
   async function tell(conversationId: string): Promise<void> {
     timers.delete(conversationId)
+    if (conversationId.includes('/')) return
     const draft = read(conversationId)
     if (!how || draft === known(conversationId)) return
     toldAt.set(conversationId, Date.now())

@@ -3,6 +3,7 @@ import { computed, shallowReactive } from 'vue'
 import type { Conversation, Message, Mine, Participant } from '../api/types.ts'
 import { callsMe, isMuted } from './mine.ts'
 import { type Coming, putPerson, withOthers } from './people.ts'
+import { putReply, type Replies } from './replies.ts'
 import { useSessionStore } from './sessionStore.ts'
 import { countUnread, isUnreadFor, putMessage, type Timeline } from './timeline.ts'
 
@@ -20,6 +21,8 @@ export const useMessagingStore = defineStore('messaging', () => {
   const quoted = shallowReactive(new Map<string, Message | undefined>())
   /** What is pinned in a conversation, the newest pin first, where somebody has looked. */
   const pins = shallowReactive(new Map<string, readonly Message[]>())
+  /** What was said in reply to a message, by its id, where somebody has looked. */
+  const threads = shallowReactive(new Map<string, Replies>())
   /** Up to which version everything of a conversation is known here. */
   const held = new Map<string, number>()
   /** The version at which `unread_count` was true; what is newer is counted on top. */
@@ -86,6 +89,8 @@ export const useMessagingStore = defineStore('messaging', () => {
     if (timeline) timelines.set(message.conversation_id, putMessage(timeline, message))
     if ((quoted.get(message.id)?.version ?? message.version) < message.version) quoted.set(message.id, message)
     putPin(message)
+    const thread = threads.get(message.reply_to_id ?? '')
+    if (thread) threads.set(message.reply_to_id!, putReply(thread, message))
     if (!known) return
     // What the system says of my doing is not mine: it moves no position.
     const mine = message.sender_id === me.value && message.content_type !== 'system'
@@ -174,6 +179,7 @@ export const useMessagingStore = defineStore('messaging', () => {
     const known = conversations.get(conversationId)
     timelines.delete(conversationId)
     pins.delete(conversationId)
+    threads.clear()
     if (known) conversations.set(conversationId, { ...known, participants: [] })
   }
 
@@ -190,6 +196,7 @@ export const useMessagingStore = defineStore('messaging', () => {
     timelines.clear()
     quoted.clear()
     pins.clear()
+    threads.clear()
   }
 
   return {
@@ -199,6 +206,7 @@ export const useMessagingStore = defineStore('messaging', () => {
     me,
     quoted,
     pins,
+    threads,
     ordered,
     archived,
     unreadTotal,

@@ -1,4 +1,4 @@
-import type { Participant } from '../api/types.ts'
+import type { Conversation, Participant } from '../api/types.ts'
 
 export type Coming = 'added' | 'updated' | 'removed'
 
@@ -30,6 +30,12 @@ export function putPerson(people: People, participant: Participant, what: Coming
       : participants.with(at, { ...participants[at], ...participant })
   const moved = what === 'added' && at < 0 ? 1 : what === 'removed' ? -1 : 0
   return { participants: next, participant_count: all ? next.length : participant_count + (isNews ? moved : 0) }
+}
+
+/** How far the other person has read, in a conversation of two; 0 where that is not told. */
+export function readSeqOf({ type, participants }: Conversation, me: string): number {
+  const others = participants.filter(({ user_id }) => user_id !== me)
+  return type === 'direct' ? Math.max(0, ...others.map(({ last_read_seq }) => last_read_seq)) : 0
 }
 
 /** Adds those who are not there yet, behind the others. */

@@ -7,6 +7,7 @@ export type Row =
   | { kind: 'beginning'; key: string }
   | { kind: 'day'; key: string; time: string }
   | { kind: 'divider'; key: string; count: number }
+  | { kind: 'replies'; key: string; count: number }
   | { kind: 'system'; key: string; message: Message }
   | MessageRow
 
@@ -21,6 +22,8 @@ export interface MessageRow {
   content: string
   /** The message that this one replies to. */
   replyTo?: string | undefined
+  /** How many reply to this one. */
+  replies: number
   message?: Message
   pending?: Pending
 }
@@ -38,10 +41,11 @@ interface Source {
   me: string
   divider: Divider | undefined
   hasOlder: boolean
+  repliesTo: (message: Message) => number
 }
 
 /** Lays out a thread: separators for days, the frozen unread divider, and runs of one author. */
-export function buildRows({ messages, pending, me, divider, hasOlder }: Source): Row[] {
+export function buildRows({ messages, pending, me, divider, hasOlder, repliesTo }: Source): Row[] {
   const rows: Row[] = hasOlder ? [] : [{ kind: 'beginning', key: 'beginning' }]
   const stored = new Set<string>()
   let day: number | undefined
@@ -82,17 +86,23 @@ export function buildRows({ messages, pending, me, divider, hasOlder }: Source):
     }
     const key = message.client_message_id ? `${message.sender_id}/${message.client_message_id}` : message.id
     const replyTo = message.reply_to_id ?? undefined
-    place(
-      { kind: 'message', key, mine, first: true, last: true, time: message.created_at, content: message.content, replyTo, message },
-      message.sender_id
-    )
+    const { created_at: time, content } = message
+    const replies = repliesTo(message)
+    place({ kind: 'message', key, mine, first: true, last: true, time, content, replyTo, replies, message }, message.sender_id)
   }
   for (const entry of pending) {
     if (stored.has(entry.client_message_id)) continue
     separate(entry.created_at)
     const key = `${me}/${entry.client_message_id}`
     const { created_at: time, content, reply_to_id: replyTo } = entry
-    place({ kind: 'message', key, mine: true, first: true, last: true, time, content, replyTo, pending: entry }, me)
+    place({ kind: 'message', key, mine: true, first: true, last: true, time, content, replyTo, replies: 0, pending: entry }, me)
   }
   return rows
+}
+
+/** How high a line will be, roughly, before it is drawn. In px. */
+export function estimatedHeight(row: Row | undefined): number {
+  if (row?.kind !== 'message') return 48
+  const beside = (row.replyTo ? 48 : 0) + (row.message?.reactions.length ? 34 : 0) + (row.replies ? 32 : 0)
+  return 44 + beside + Math.min(Math.ceil(row.content.length / 60), 18) * 22
 }
