@@ -37,6 +37,8 @@ export function useDeeds(conversation: () => Conversation, { input, post, reply 
   const removing = shallowRef<Message>()
   const forwarding = shallowRef<Message>()
   const menu = shallowRef<{ row: MessageRow; anchor: HTMLElement }>()
+  /** The message for which an emoji is chosen. */
+  const picking = shallowRef<{ row: MessageRow; anchor: HTMLElement }>()
   /** A text that calls many people, until that is confirmed. */
   const calling = ref<string>()
   const closed = computed(() => {
@@ -150,6 +152,7 @@ export function useDeeds(conversation: () => Conversation, { input, post, reply 
     removing,
     forwarding,
     menu,
+    picking,
     calling,
     closed,
     allowed,

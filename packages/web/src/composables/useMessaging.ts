@@ -82,7 +82,11 @@ export function useMessaging() {
 
   async function react(message: Message, emoji: string): Promise<void> {
     try {
-      await reactions.toggle(message, emoji, async on => messaging.receive(await api.react(message.id, emoji, on)))
+      await reactions.toggle(message, emoji, async on => {
+        const answer = await api.react(message.id, emoji, on)
+        messaging.receive(answer)
+        return answer
+      })
     } catch (error) {
       sayWhy(error, 'react_failed')
     }

@@ -18,7 +18,7 @@ const catalogues: Record<Language, () => Promise<Catalogue>> = {
 
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/
 
-const language = ref<Language>('en')
+export const language = ref<Language>('en')
 /** How dates and numbers are written: in the language shown, as the browser's own region does it. */
 export const locale = ref<string>('en')
 const catalogue = shallowRef<Catalogue>(en)
