@@ -4,13 +4,27 @@ import { type ValueError, ValueErrorType } from '@sinclair/typebox/value'
 import { AppError, type ErrorCode, type FieldError } from './errors.ts'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/
+const RFC_3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)$/
+/** What can be kept as a time and told in the same form: the database has no year 0, RFC 3339 none of five digits. */
+const FIRST_MS = Date.parse('0001-01-01T00:00:00.000Z')
+const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z')
 
 // TypeBox refuses a format that nobody registered.
 FormatRegistry.Set('uuid', value => UUID.test(value))
-FormatRegistry.Set('date-time', value => RFC_3339.test(value) && !Number.isNaN(Date.parse(value)))
+FormatRegistry.Set('date-time', isTime)
 
 export const isUuid = (value: string): boolean => UUID.test(value)
+
+/** Whether milliseconds since 1970 are a time that can be kept. */
+export const isKeepable = (ms: number): boolean => ms >= FIRST_MS && ms <= LAST_MS
+
+/** Whether a text names a time that there is: `Date.parse` takes the 30th of February for the 2nd of March. */
+function isTime(value: string): boolean {
+  const [, year, month, day] = RFC_3339.exec(value) ?? []
+  if (day === undefined || !isKeepable(Date.parse(value))) return false
+  // The calendar comes back every 400 years, and the years before 100 stand for others there.
+  return Number(day) <= new Date(Date.UTC(2000 + (Number(year) % 400), Number(month), 0)).getUTCDate()
+}
 
 const compiled = new WeakMap<TSchema, TypeCheck<TSchema>>()
 const MAX_REPORTED = 10

@@ -59,6 +59,21 @@ t.test('ids are UUIDs and times are RFC 3339', async t => {
   for (const value of ['2026-01-20', '2026-13-01T00:00:00Z', 'yesterday', '2026-01-20T25:00:00Z']) t.throws(() => check(time, value))
 })
 
+t.test('a time is one that there is and that can be kept', async t => {
+  const time = Type.String({ format: 'date-time' })
+  for (const value of [
+    '2024-02-29T00:00:00Z',
+    '2000-02-29T00:00:00Z',
+    '0004-02-29T00:00:00Z',
+    '0001-01-01T00:00:00Z',
+    '9999-12-31T23:59:59.999Z'
+  ])
+    t.doesNotThrow(() => check(time, value), value)
+  const none = ['2026-02-29T00:00:00Z', '1900-02-29T00:00:00Z', '2026-04-31T00:00:00Z', '2026-01-00T00:00:00Z']
+  const beyond = ['0000-01-01T00:00:00Z', '0001-01-01T00:00:00+01:00', '9999-12-31T23:59:59-00:01']
+  for (const value of [...none, ...beyond]) t.throws(() => check(time, value), { code: 'invalid_request' }, value)
+})
+
 t.test('an error survives its journey as a body, and one nobody knows becomes internal', async t => {
   const error = new AppError('content_too_long', 'content has 5001 characters', { errors: [{ path: '/content', message: 'too long' }] })
   t.match(AppError.from(error.toBody()), { code: error.code, message: error.message, errors: error.errors, status: 400 })

@@ -3,6 +3,7 @@ import type { Static, TSchema } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Directory } from './directory.ts'
 import { ownNames } from './source-names.ts'
+import { respell } from './spellings.ts'
 import type { Tokens } from './tokens.ts'
 
 /** Who asks, as the owner of the data is told. */
@@ -87,6 +88,7 @@ function checked(schema: TSchema | undefined, value: unknown): unknown {
   if (!schema) return undefined
   const named = ownNames(schema, value)
   check(schema, named)
+  respell(schema, named)
   return named
 }
 

@@ -23,6 +23,7 @@ import type { Bus } from '@parley/nats-kit'
 import type { Static, TSchema } from '@sinclair/typebox'
 import type { Sends } from '../sends.ts'
 import { ownNames } from '../source-names.ts'
+import { respell } from '../spellings.ts'
 import type { Connection } from './connection.ts'
 import { textFrame } from './frame.ts'
 import type { Hub } from './hub.ts'
@@ -84,13 +85,13 @@ export function createCommands({ bus, hub, sends }: { bus: Bus; hub: Hub; sends:
       return { conversation_id: position.conversation_id, last_read_seq, unread_count }
     }),
     command(JoinFrame, async (connection, { conversation_id }) => {
-      const room = hub.roomOf(connection, conversation_id.toLowerCase())
+      const room = hub.roomOf(connection, conversation_id)
       if (!room) throw new AppError('conversation_not_found', `no conversation ${conversation_id} of yours`)
       await hub.view(connection, room)
       return { conversation_id, version: room.version ?? 0, presence: [] }
     }),
     command(LeaveFrame, (connection, { conversation_id }) => {
-      const room = hub.roomOf(connection, conversation_id.toLowerCase())
+      const room = hub.roomOf(connection, conversation_id)
       if (room) hub.unview(connection, room)
       return { conversation_id }
     }),
@@ -138,6 +139,7 @@ export function runCommand(commands: Commands, connection: Connection, type: str
   }
   const named = ownNames(known.contract.schema, frame) as object
   check(known.contract.schema, named, 'invalid_frame')
+  respell(known.contract.schema, named)
   if (connection.inHand >= IN_HAND_MAX)
     return refuse(connection, id, new AppError('rate_limited', 'too many questions at once', { retry_after_ms: 100 }))
   answer(known, connection, id, named)

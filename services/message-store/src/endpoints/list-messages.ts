@@ -1,4 +1,4 @@
-import { AppError, isUuid, ListMessages, type ListMessagesQuery } from '@parley/contracts'
+import { AppError, isKeepable, isUuid, ListMessages, type ListMessagesQuery } from '@parley/contracts'
 import type { Kysely } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
 import { type MessageRow, toMyMessage } from '../message.ts'
@@ -103,7 +103,7 @@ async function toSeq(
   } else if (isUuid(cursor)) {
     const seq = await seqOf(db, conversation_id, cursor)
     if (seq !== undefined && visible.sees(seq)) return seq
-  } else if (name === 'before' && /^\d{4}-\d\d-\d\d/.test(cursor) && !Number.isNaN(Date.parse(cursor))) {
+  } else if (name === 'before' && /^\d{4}-\d\d-\d\d/.test(cursor) && isKeepable(Date.parse(cursor))) {
     return seqAt(db, conversation_id, new Date(cursor).toISOString(), last_seq)
   }
   throw new AppError('invalid_cursor', `${name} is no place in this conversation`, {
