@@ -10,5 +10,5 @@ const AS_PICTURE = '\ufe0f'
  */
 export function cleanEmoji(text: string): string {
   for (const candidate of [text, text + AS_PICTURE, text.replaceAll(AS_PICTURE, '')]) if (EMOJI.test(candidate)) return candidate
-  throw new AppError('invalid_emoji', 'a reaction is one emoji')
+  throw new AppError('invalid_emoji', 'a reaction is one emoji', { errors: [{ path: '/emoji', message: 'must be one emoji' }] })
 }

@@ -103,7 +103,8 @@ export const ErrorFrame = server('error', 'The one answer to a frame that did no
   status: Type.Integer(),
   ws_code: Type.Optional(Type.Integer()),
   retryable: Type.Boolean(),
-  retry_after_ms: Type.Optional(Count)
+  retry_after_ms: Type.Optional(Count),
+  errors: Type.Optional(Type.Array(Type.Object({ path: Type.String(), message: Type.String() }), { description: 'Each field at fault.' }))
 })
 fromServer('new_message', 'A message was sent.', NewMessage)
 fromServer('message_updated', 'A message was changed.', MessageUpdated)

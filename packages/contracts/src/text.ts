@@ -1,4 +1,4 @@
-import { AppError } from './errors.ts'
+import { AppError, type ErrorCode } from './errors.ts'
 
 export const CONTENT_MAX = 5_000
 
@@ -30,13 +30,16 @@ export function cleanText(text: string, field = 'text'): string {
  */
 export function cleanContent(content: string, max = CONTENT_MAX): string {
   const clean = cleanText(content, 'content')
-  if (!VISIBLE.test(clean)) throw new AppError('content_empty', 'content has nothing that can be seen')
+  if (!VISIBLE.test(clean)) throw refused('content_empty', 'has nothing that can be seen')
   // A string has at most as many code points as UTF-16 units, so most contents need no second look.
   if (clean.length > max && codePoints(clean) > max) {
-    throw new AppError('content_too_long', `content has ${codePoints(clean)} characters, ${max} are allowed`)
+    throw refused('content_too_long', `has ${codePoints(clean)} characters, ${max} are allowed`)
   }
   return clean
 }
+
+const refused = (code: ErrorCode, message: string): AppError =>
+  new AppError(code, `content ${message}`, { errors: [{ path: '/content', message }] })
 
 /**
  * Cleans a one-line name (a person, a title): no line breaks, no direction overrides, cut between characters to at most

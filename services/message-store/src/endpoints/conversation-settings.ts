@@ -98,6 +98,9 @@ const STATUS_DEED: Readonly<Record<string, string>> = { active: 'opened', archiv
 function cleanDraft(draft: string | null | undefined): string | null | undefined {
   if (typeof draft !== 'string') return draft
   const clean = cleanText(draft, 'draft')
-  if (codePoints(clean) > DRAFT_MAX) throw new AppError('content_too_long', `a draft has ${DRAFT_MAX} characters at most`)
+  if (codePoints(clean) > DRAFT_MAX) {
+    const message = `must have ${DRAFT_MAX} characters at most`
+    throw new AppError('content_too_long', `draft ${message}`, { errors: [{ path: '/draft', message }] })
+  }
   return clean === '' ? null : clean
 }

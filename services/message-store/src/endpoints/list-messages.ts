@@ -57,9 +57,10 @@ async function toPlaces(
   visible: Visible
 ): Promise<Places> {
   const { before, after, around, page, page_size, limit = LIMIT } = query
-  const named = [before, after, around, page].filter(value => value !== undefined).length
-  if (named > 1 && !(named === 2 && before !== undefined && page !== undefined)) {
-    throw new AppError('invalid_request', 'only one of before, after, around and page may be given')
+  const named = Object.entries({ before, after, around, page }).filter(([, value]) => value !== undefined)
+  if (named.length > 1 && !(named.length === 2 && before !== undefined && page !== undefined)) {
+    const message = 'only one of before, after, around and page may be given'
+    throw new AppError('invalid_request', message, { errors: named.map(([name]) => ({ path: `/${name}`, message })) })
   }
   const seqAtCursor = (cursor: string, name: CursorName) => toSeq(db, conversation_id, cursor, { last_seq, visible }, name)
   const end = before === undefined ? visible.count + 1 : visible.upTo((await seqAtCursor(before, 'before')) - 1) + 1
