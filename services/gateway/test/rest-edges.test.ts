@@ -10,6 +10,34 @@ const [ada, ben, cleo, dan] = colleagues('Ada', 'Ben', 'Cleo', 'Dan')
 await known(platform, ada, ben, cleo, dan)
 const say = (who: Person, id: string, content: string, more = {}) => as(who).post(`/conversations/${id}/messages`, { content, ...more })
 
+t.test('what was sent before a conversation closed is sent again as what stands, and only what is new is refused', async t => {
+  const id = await group(platform, ada, ben)
+  const { body: question } = await say(ada, id, 'question')
+  const first = { client_message_id: randomUUID(), reply_to_id: question.id }
+  const { body: stands } = await say(ben, id, 'answer', first)
+  const again = () => say(ben, id, 'answer', first)
+  const isStanding = async (what: string) => t.match(await again(), { status: 200, body: { id: stands.id, duplicate: true } }, what)
+
+  await as(ada).delete(`/messages/${question.id}`)
+  await isStanding('what it replied to is gone')
+  for (const status of ['locked', 'archived']) {
+    await as(ada).patch(`/conversations/${id}`, { status })
+    await isStanding(status)
+    isProblem(t, await say(ben, id, 'other', first), 409, 'idempotency_mismatch')
+    isProblem(t, await say(ben, id, 'new', { client_message_id: randomUUID() }), 403, `conversation_${status}`)
+    isProblem(t, await say(ben, id, 'new'), 403, `conversation_${status}`)
+  }
+  const socket = await platform.connect(t, ben)
+  t.match(await socket.ask({ type: 'send_message', conversation_id: id, content: 'answer', ...first }), { type: 'ack', duplicate: true })
+
+  const toDan = { recipient_id: dan.id, content: 'hello', client_message_id: randomUUID() }
+  const { body: direct } = await as(cleo).post('/messages', toDan)
+  await as(dan).put(`/users/${cleo.id}/block`)
+  t.match(await as(cleo).post('/messages', toDan), { status: 200, body: { id: direct.id, duplicate: true } }, 'blocked')
+  await as(dan).delete(`/users/${cleo.id}/block`)
+  t.equal((await as(ben).get(`/conversations/${id}`)).body.last_message.content, 'Ada archived the conversation', 'nothing was said twice')
+})
+
 t.test('a refusal for what a field says names the field, over HTTP and on the socket', async t => {
   const id = await group(platform, ada, ben)
   const { body: message } = await say(ada, id, 'hello')

@@ -137,7 +137,10 @@ export class Batch {
     })
   }
 
-  async #refuse(refused: Folded[]): Promise<void> {
+  /** What stands already is told, whatever has become of its conversation since; only what is new is refused. */
+  async #refuse(batch: Folded[]): Promise<void> {
+    const refused = batch.some(({ message }) => message.client_message_id !== null) ? await this.#answerStanding(batch) : batch
+    if (refused.length === 0) return
     const reasons = await this.#db.query(db =>
       findRefusals(
         db,
