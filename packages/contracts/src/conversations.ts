@@ -3,6 +3,7 @@ import { defineRequest } from './define.ts'
 import { NAME_MAX, User } from './directory.ts'
 import { Actor, Count, Id, Nullable, OneOf, strict, Time, Version } from './fields.ts'
 import { ListMessagesQuery, MessagePage, Metadata, MyMessage, Pagination } from './messages.ts'
+import { PostedMessage } from './scheduled.ts'
 
 export const PARTICIPANTS_MAX = 1_000
 export const TITLE_MAX = 255
@@ -215,9 +216,15 @@ export const ListProjectConversations = defineRequest('projects.conversations', 
 /** Two callers at once get the same conversation: the pair is unique in the database. */
 export const GetDirectConversation = defineRequest('conversations.direct', {
   summary: 'Give the direct conversation with a person, made where there is none.',
-  request: Type.Object({ actor: Actor, user_id: Id }),
+  request: Type.Object({
+    actor: Actor,
+    user_id: Id,
+    message: Type.Optional(
+      Type.Object(PostedMessage.properties, { description: 'What is to begin it: where it could not be sent, none is made.' })
+    )
+  }),
   reply: Type.Object({ conversation: Conversation, created: Type.Boolean() }),
-  errors: ['user_not_found', 'self_conversation', 'blocked']
+  errors: ['user_not_found', 'self_conversation', 'blocked', 'content_empty', 'content_too_long', 'invalid_text', 'invalid_reply']
 })
 
 export const PageQuery = Type.Object(

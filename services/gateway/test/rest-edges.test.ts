@@ -38,6 +38,31 @@ t.test('what was sent before a conversation closed is sent again as what stands,
   t.equal((await as(ben).get(`/conversations/${id}`)).body.last_message.content, 'Ada archived the conversation', 'nothing was said twice')
 })
 
+t.test('a first message that is refused leaves no conversation behind', async t => {
+  const [eva, finn] = colleagues('Eva', 'Finn')
+  await known(platform, eva, finn)
+  const write = (more: object) => as(eva).post('/messages', { recipient_id: finn.id, content: 'hello', ...more })
+  const past = new Date(Date.now() - 60_000).toISOString()
+
+  isProblem(t, await write({ content: ' ' }), 400, 'content_empty')
+  isProblem(t, await write({ content: 'x'.repeat(5_001) }), 400, 'content_too_long')
+  isProblem(t, await write({ reply_to_id: randomUUID() }), 400, 'invalid_reply')
+  isProblem(t, await write({ client_message_id: ' x' }), 400, 'invalid_request')
+  isProblem(t, await write({ metadata: { a: 'x'.repeat(9_000) } }), 400, 'invalid_request')
+  isProblem(t, await write({ attachments: [randomUUID()] }), 404, 'attachment_not_found')
+  isProblem(t, await write({ send_at: past }), 400, 'invalid_request')
+  isProblem(
+    t,
+    await as(eva).post('/messages', { recipient_id: finn.id, content: 'x' }, { 'idempotency-key': 'k'.repeat(65) }),
+    400,
+    'invalid_request'
+  )
+  t.equal((await as(eva).get('/conversations')).body.pagination.total_items, 0)
+
+  t.equal((await write({})).status, 201)
+  t.equal((await as(finn).get('/conversations')).body.pagination.total_items, 1)
+})
+
 t.test('a refusal for what a field says names the field, over HTTP and on the socket', async t => {
   const id = await group(platform, ada, ben)
   const { body: message } = await say(ada, id, 'hello')

@@ -1,4 +1,4 @@
-import { AppError, type Participant } from '@parley/contracts'
+import { AppError, type Participant, SCHEDULED_DAYS_MAX } from '@parley/contracts'
 import type { MessageRow } from './message.ts'
 import type { Membership } from './queries/membership.ts'
 import type { Place } from './queries/participants.ts'
@@ -116,4 +116,14 @@ export function requireManager(role: Participant['role']): void {
  */
 export function requireOwnerFor(role: Participant['role'], deed: string): void {
   if (role !== 'owner') throw new AppError('forbidden', `only an owner may ${deed}`)
+}
+
+const DAY_MS = 86_400_000
+
+/** @throws AppError invalid_request where a time to send something at is past, or too far away */
+export function requireSoon(send_at: string, now: number): void {
+  const inMs = Date.parse(send_at) - now
+  if (inMs > 0 && inMs <= SCHEDULED_DAYS_MAX * DAY_MS) return
+  const message = inMs > 0 ? `must be within ${SCHEDULED_DAYS_MAX} days` : 'must be in the future'
+  throw new AppError('invalid_request', `send_at ${message}`, { errors: [{ path: '/send_at', message }] })
 }

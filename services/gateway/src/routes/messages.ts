@@ -58,9 +58,10 @@ export function messages(route: Routes, bus: Bus, sends: Sends): void {
   route(ROUTES.sendMessage, ({ actor, params, body, request, reply }) => post(actor, { ...withKey(body, request), ...params }, reply))
 
   route(ROUTES.sendToPerson, async ({ actor, body, request, reply }) => {
-    const { recipient_id, ...message } = body
-    const { conversation } = await bus.request(GetDirectConversation, { actor, user_id: recipient_id })
-    return post(actor, { ...withKey(message, request), conversation_id: conversation.id }, reply)
+    const { recipient_id, ...posted } = body
+    const message = withKey(posted, request)
+    const { conversation } = await bus.request(GetDirectConversation, { actor, user_id: recipient_id, message })
+    return post(actor, { ...message, conversation_id: conversation.id }, reply)
   })
 
   route(ROUTES.getMessage, ({ actor, params }) => bus.relay(GetMessage, { actor, ...params }))

@@ -15,6 +15,7 @@ import {
   ListProjectConversations,
   metadataJson,
   PARTICIPANTS_MAX,
+  type PostedMessage,
   type ReplyOf,
   TITLE_MAX,
   type User
@@ -30,7 +31,9 @@ import { leaveInOutbox } from '../queries/outbox.ts'
 import { pageOfParticipants } from '../queries/participants.ts'
 import { findActiveUsers } from '../queries/people.ts'
 import { findProject, holdProject, membersOf } from '../queries/projects.ts'
-import { requireParticipant } from '../rules.ts'
+import { databaseTime } from '../queries/scheduled.ts'
+import { requireParticipant, requireSoon } from '../rules.ts'
+import { requireFirst } from '../send/send.ts'
 import type { Store } from '../store.ts'
 import { toPagination } from './pagination.ts'
 
@@ -87,7 +90,9 @@ export function conversations(app: Store): void {
     })
   })
 
-  bus.serve(GetDirectConversation, ({ actor, user_id }) => create(app, actor, { ...DIRECT, others: [user_id.toLowerCase()] }))
+  bus.serve(GetDirectConversation, ({ actor, user_id, message }) =>
+    create(app, actor, { ...DIRECT, others: [user_id.toLowerCase()] }, message)
+  )
 
   bus.serve(ListParticipants, ({ actor, conversation_id, query }) =>
     people.asUser(
@@ -113,11 +118,16 @@ function refuseField(path: string, message: string): never {
   throw new AppError('invalid_request', `${path.slice(1)} ${message}`, { errors: [{ path, message }] })
 }
 
-/** Creates a conversation and tells everyone in it; gives the direct one that stands already. */
+/**
+ * Creates a conversation and tells everyone in it; gives the direct one that stands already.
+ *
+ * @param first what is to begin it: where that could not be sent, none is made
+ */
 async function create(
   { people, publisher }: Store,
   actor: Actor,
-  { others, ...draft }: Draft
+  { others, ...draft }: Draft,
+  first?: PostedMessage
 ): Promise<{ conversation: Conversation; created: boolean }> {
   if (others.includes(actor.user_id)) throw new AppError('self_conversation', 'a conversation with oneself is not possible')
   const { batch, at } = newBatch()
@@ -140,6 +150,10 @@ async function create(
     // One that stands is still given: what was said there is theirs.
     if (created && draft.type === 'direct' && (await isBlockedBetween(db, actor.org_id, actor.user_id, others[0]!)))
       throw new AppError('blocked', 'one of the two has blocked the other')
+    if (created && first) {
+      requireFirst(first)
+      if (first.send_at !== undefined) requireSoon(first.send_at, await databaseTime(db))
+    }
     if (created)
       await leaveInOutbox(db, { id: batch, created_at: at, kind: 'conversation_added', conversation_ids: [id], user_ids: everyone })
     const [mine] = await getConversations(db, actor, [id])

@@ -6,7 +6,6 @@ import {
   GetScheduled,
   ListScheduled,
   type RequestOf,
-  SCHEDULED_DAYS_MAX,
   SCHEDULED_MAX,
   type ScheduledMessage,
   ScheduleMessage
@@ -27,6 +26,7 @@ import {
   lockAuthor,
   type ScheduledRow
 } from '../queries/scheduled.ts'
+import { requireSoon } from '../rules.ts'
 import { findRefusals, findStanding } from '../send/insert-messages.ts'
 import { isStanding, refusalOf } from '../send/refusals.ts'
 import { idAt } from '../send/scheduled-id.ts'
@@ -36,7 +36,6 @@ import type { Store } from '../store.ts'
 type Caller = { user_id: string; org_id: string }
 type Answer = Awaited<ReturnType<typeof schedule>>
 
-const DAY_MS = 86_400_000
 /** What only readers give a message; its author has not sent it yet. */
 const UNREAD = { is_mine: true, is_read: false, read_by: [] }
 
@@ -109,14 +108,6 @@ async function findWhatStands(db: Kysely<Tables>, outgoing: Outgoing) {
   if (!sent) return undefined
   if (!isStanding(sent, outgoing)) throw mismatch(outgoing.client_message_id ?? '')
   return { ...toMessage(sent), ...UNREAD }
-}
-
-/** @throws AppError invalid_request where the time is past, or too far away */
-function requireSoon(send_at: string, now: number): void {
-  const inMs = Date.parse(send_at) - now
-  if (inMs > 0 && inMs <= SCHEDULED_DAYS_MAX * DAY_MS) return
-  const message = inMs > 0 ? `must be within ${SCHEDULED_DAYS_MAX} days` : 'must be in the future'
-  throw new AppError('invalid_request', `send_at ${message}`, { errors: [{ path: '/send_at', message }] })
 }
 
 const notFound = (id: string): AppError => new AppError('message_not_found', `no scheduled message ${id}`)

@@ -1,5 +1,6 @@
-import { AppError, cleanContent, cleanText, metadataJson, type Send } from '@parley/contracts'
+import { AppError, cleanContent, cleanText, type MessageBody, metadataJson, type Send } from '@parley/contracts'
 import type { Outgoing } from '../message.ts'
+import { invalidReply } from './refusals.ts'
 
 /**
  * Cleans a send and gives it its id.
@@ -21,6 +22,16 @@ export function toOutgoing(send: Send, id: string): Outgoing {
     metadata: send.metadata === undefined || Object.keys(send.metadata).length === 0 ? null : metadataJson(send.metadata),
     forwarded_from: null
   }
+}
+
+/**
+ * Holds that a message could begin a conversation.
+ *
+ * @throws AppError as `toOutgoing`; invalid_reply, since there is nothing to reply to
+ */
+export function requireFirst(message: MessageBody): void {
+  if (message.reply_to_id !== undefined) throw invalidReply(message.reply_to_id)
+  toOutgoing({ ...message, org_id: '', conversation_id: '', user_id: '' }, '')
 }
 
 function cleanClientId(client_message_id: string): string {
