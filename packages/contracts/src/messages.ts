@@ -182,7 +182,19 @@ export const EditMessage = defineRequest('messages.edit', {
   summary: "Change the content of one's own message; the earlier one is kept as a revision.",
   request: Type.Object({ actor: Actor, message_id: Id, content: Content }),
   reply: Message,
-  errors: ['message_not_found', 'not_a_participant', 'not_the_sender', 'message_deleted', 'content_empty', 'content_too_long']
+  errors: [
+    'message_not_found',
+    'not_a_participant',
+    'not_the_sender',
+    'message_deleted',
+    'content_empty',
+    'content_too_long',
+    'edit_window_passed',
+    'conversation_locked',
+    'conversation_archived',
+    'read_only',
+    'blocked'
+  ]
 })
 
 export const Deleted = Type.Object({
@@ -198,7 +210,7 @@ export const DeleteMessage = defineRequest('messages.delete', {
   summary: "Delete one's own message; its place stays. A second delete answers like the first.",
   request: Type.Object({ actor: Actor, message_id: Id, conversation_id: Type.Optional(Id) }),
   reply: Type.Object({ deleted: Deleted, message: Message }),
-  errors: ['message_not_found', 'not_a_participant', 'not_the_sender']
+  errors: ['message_not_found', 'not_a_participant', 'not_the_sender', 'conversation_locked', 'conversation_archived']
 })
 
 export const Revision = Type.Object({ content: Type.String(), edited_at: Time, edited_by: Id })

@@ -24,7 +24,7 @@ export const AddReaction = defineRequest('reactions.add', {
   summary: 'React to a message.',
   request: OnReaction,
   reply: Message,
-  errors: [...REACTION_ERRORS, 'too_many_reactions']
+  errors: [...REACTION_ERRORS, 'too_many_reactions', 'blocked']
 })
 
 export const RemoveReaction = defineRequest('reactions.remove', {
@@ -41,6 +41,7 @@ export const PIN_ERRORS = [
   'not_a_participant',
   'message_deleted',
   'forbidden',
+  'blocked',
   'conversation_locked',
   'conversation_archived'
 ] as const

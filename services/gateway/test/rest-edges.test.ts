@@ -63,6 +63,30 @@ t.test('a first message that is refused leaves no conversation behind', async t 
   t.equal((await as(finn).get('/conversations')).body.pagination.total_items, 1)
 })
 
+t.test('who may say nothing new does not change what they have said, nor is it a way round a block', async t => {
+  const { body: message } = await as(ada).post('/messages', { recipient_id: cleo.id, content: 'hello' })
+  await as(ada).put(`/messages/${message.id}/reactions/${encodeURIComponent('👍')}`)
+  await as(cleo).put(`/users/${ada.id}/block`)
+  const socket = await platform.connect(t, ada)
+  for (const who of [ada, cleo]) {
+    isProblem(t, await as(who).put(`/messages/${message.id}/reactions/${encodeURIComponent('🙃')}`), 403, 'blocked')
+    isProblem(t, await as(who).put(`/messages/${message.id}/pin`), 403, 'blocked')
+  }
+  isProblem(t, await as(ada).patch(`/messages/${message.id}`, { content: 'insult' }), 403, 'blocked')
+  t.match(await socket.ask({ type: 'edit_message', message_id: message.id, content: 'insult' }), { type: 'error', code: 'blocked' })
+  const taken = await as(ada).delete(`/messages/${message.id}/reactions/${encodeURIComponent('👍')}`)
+  t.same([taken.status, taken.body.content, taken.body.is_edited], [200, 'hello', false], 'a reaction may be taken back')
+  t.equal((await as(ada).delete(`/messages/${message.id}`)).status, 200, 'and what was said')
+
+  const news = { type: 'announcement', participant_ids: [ben.id] }
+  const { id } = (await as(ada).post('/conversations', news)).body
+  await as(ada).patch(`/conversations/${id}/participants/${ben.id}`, { role: 'admin' })
+  const { body: told } = await say(ben, id, 'closed on Monday')
+  await as(ada).patch(`/conversations/${id}/participants/${ben.id}`, { role: 'member' })
+  isProblem(t, await as(ben).patch(`/messages/${told.id}`, { content: 'closed for ever' }), 403, 'read_only')
+  t.equal((await as(ben).put(`/messages/${told.id}/reactions/${encodeURIComponent('👍')}`)).status, 200, 'readers react')
+})
+
 t.test('a refusal for what a field says names the field, over HTTP and on the socket', async t => {
   const id = await group(platform, ada, ben)
   const { body: message } = await say(ada, id, 'hello')

@@ -1,6 +1,7 @@
 import { AppError, type Participant, SCHEDULED_DAYS_MAX } from '@parley/contracts'
 import type { MessageRow } from './message.ts'
 import type { Membership } from './queries/membership.ts'
+import type { MyPlace } from './queries/my-membership.ts'
 import type { Place } from './queries/participants.ts'
 
 /**
@@ -45,6 +46,23 @@ export function requireOwn(row: MessageRow, status: string, user_id: string): vo
 function requireOpen(status: string): void {
   if (status === 'locked') throw new AppError('conversation_locked', 'the conversation is locked')
   if (status === 'archived') throw new AppError('conversation_archived', 'the conversation is archived')
+}
+
+/**
+ * Holds that a person may say something in a conversation: what they have said there is not changed by who may say nothing
+ * new, or an edit would be a way round.
+ *
+ * @throws AppError read_only, blocked
+ */
+export function requireVoice(place: Pick<MyPlace, 'type' | 'role' | 'is_blocked'>): void {
+  if (place.type === 'announcement' && place.role !== 'owner' && place.role !== 'admin')
+    throw new AppError('read_only', 'only owners and admins write here')
+  requireUnblocked(place)
+}
+
+/** @throws AppError blocked */
+export function requireUnblocked({ is_blocked }: Pick<MyPlace, 'is_blocked'>): void {
+  if (is_blocked) throw new AppError('blocked', 'one of you has blocked the other')
 }
 
 /**

@@ -4,7 +4,9 @@ import { defineRoute } from '../define.ts'
 import { Id, strict } from '../fields.ts'
 import {
   Deleted,
+  DeleteMessage,
   EditBody,
+  EditMessage,
   ForwardBody,
   GetUnread,
   ListMessagesQuery,
@@ -15,7 +17,7 @@ import {
   ReadBody,
   ReadReply
 } from '../messages.ts'
-import { Emoji, ListPins, ListReplies, PIN_ERRORS, REACTION_ERRORS, RepliesQuery } from '../reactions.ts'
+import { AddReaction, Emoji, ListPins, ListReplies, PIN_ERRORS, REACTION_ERRORS, RepliesQuery } from '../reactions.ts'
 import { PostedMessage, ScheduledMessage, Standing } from '../scheduled.ts'
 import { NO_ACCESS, OfConversation, OfMessage, PathId } from './params.ts'
 
@@ -93,7 +95,7 @@ export const messagesRoutes = {
     params: OfMessage,
     body: EditBody,
     replies: { 200: MyMessage },
-    errors: [...NO_MESSAGE, 'not_the_sender', 'edit_window_passed', 'message_deleted', 'content_empty', 'content_too_long']
+    errors: EditMessage.errors
   }),
   deleteMessage: defineRoute({
     method: 'DELETE',
@@ -102,7 +104,7 @@ export const messagesRoutes = {
     summary: 'Delete my message; its place stays.',
     params: OfMessage,
     replies: { 200: Deleted },
-    errors: [...NO_MESSAGE, 'not_the_sender']
+    errors: DeleteMessage.errors
   }),
   deleteMessageIn: defineRoute({
     method: 'DELETE',
@@ -111,7 +113,7 @@ export const messagesRoutes = {
     summary: 'Delete my message; its place stays.',
     params: Type.Object({ conversation_id: PathId, message_id: PathId }),
     replies: { 200: Deleted },
-    errors: [...NO_MESSAGE, 'not_the_sender']
+    errors: DeleteMessage.errors
   }),
   history: defineRoute({
     method: 'GET',
@@ -158,7 +160,7 @@ export const messagesRoutes = {
     summary: 'React to a message with an emoji; a second time changes nothing.',
     params: OfReaction,
     replies: { 200: MyMessage },
-    errors: [...REACTION_ERRORS, 'too_many_reactions']
+    errors: AddReaction.errors
   }),
   removeReaction: defineRoute({
     method: 'DELETE',

@@ -26,9 +26,9 @@ import {
   repliesTo,
   restoreMessage
 } from '../queries/messages.ts'
-import { myRole } from '../queries/my-membership.ts'
+import { type MyPlace, myRole } from '../queries/my-membership.ts'
 import { peopleBehind } from '../queries/unread.ts'
-import { requireInTime, requireOwn, requireVisible } from '../rules.ts'
+import { requireInTime, requireOwn, requireVisible, requireVoice } from '../rules.ts'
 import { removeEntry, replaceEntry } from '../search/entries.ts'
 import { findMentions, type Mentions, NOBODY } from '../send/mentions.ts'
 import type { Store } from '../store.ts'
@@ -58,8 +58,10 @@ export function messages(app: Store): void {
       if (message.deleted_at !== null) throw new AppError('message_deleted', 'the message is deleted')
       requireOwn(message, message.status, actor.user_id)
       requireInTime(message, at, editWindowSeconds)
+      const place = await myRole(db, message.conversation_id, actor.user_id)
+      requireVoice(place)
       const version = await nextVersion()
-      const mentions = await mentionsOf(db, message, clean, actor)
+      const mentions = await mentionsOf(db, message, clean, place)
       await editMessage(db, message, { org_id: actor.org_id, version, content: clean, mentions, at, by: actor.user_id })
       await replaceEntry(db, { ...message, content: clean, version }, actor.org_id)
     })
@@ -144,11 +146,14 @@ export function messages(app: Store): void {
 }
 
 /** Whom a message calls once its content is another one. */
-async function mentionsOf(db: Kysely<Tables>, { conversation_id }: FoundMessage, content: string, actor: Caller): Promise<Mentions> {
+async function mentionsOf(
+  db: Kysely<Tables>,
+  { conversation_id }: FoundMessage,
+  content: string,
+  { role, ...conversation }: MyPlace
+): Promise<Mentions> {
   const [mentions = NOBODY] = await findMentions(db, [{ conversation_id, content }])
-  if (!mentions.all) return mentions
-  const { role, ...conversation } = await myRole(db, conversation_id, actor.user_id)
-  return { ...mentions, all: capabilitiesOf(conversation, role).includes('mention_all') }
+  return { ...mentions, all: mentions.all && capabilitiesOf(conversation, role).includes('mention_all') }
 }
 
 /** For moderators, who need not be in its conversation. */

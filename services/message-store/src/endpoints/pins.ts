@@ -6,7 +6,7 @@ import { findMembership } from '../queries/membership.ts'
 import { readersFrom } from '../queries/messages.ts'
 import { myRole } from '../queries/my-membership.ts'
 import { countPins, pinnedMessages, setPin } from '../queries/pins.ts'
-import { requireLive, requireParticipant } from '../rules.ts'
+import { requireLive, requireParticipant, requireUnblocked } from '../rules.ts'
 import type { Store } from '../store.ts'
 
 /** What is held up in a conversation for everyone to find. */
@@ -17,6 +17,7 @@ export function pins(app: Store): void {
     const { row } = await changeMessage(app, actor, message_id, 'message_updated', async ({ db, message, at, nextVersion }) => {
       requireLive(message)
       const { role, ...conversation } = await myRole(db, message.conversation_id, actor.user_id)
+      requireUnblocked(conversation)
       if (!capabilitiesOf(conversation, role).includes('pin')) throw new AppError('forbidden', 'only owners and admins pin here')
       if ((message.pinned_at !== null) === pinned) return
       if (pinned && (await countPins(db, message.conversation_id)) >= PINS_MAX)

@@ -1,8 +1,9 @@
 import { AddReaction, AppError, cleanEmoji, REACTION_KINDS_MAX, RemoveReaction } from '@parley/contracts'
 import { toMessage } from '../message.ts'
 import { changeMessage, type LockedMessage } from '../message-change.ts'
+import { myRole } from '../queries/my-membership.ts'
 import { addReaction, hasReacted, reactionKinds, removeReaction } from '../queries/reactions.ts'
-import { requireLive } from '../rules.ts'
+import { requireLive, requireUnblocked } from '../rules.ts'
 import type { Store } from '../store.ts'
 
 /** Reactions: each person once with each emoji. */
@@ -14,6 +15,7 @@ export function reactions(app: Store): void {
     const { row } = await changeMessage(app, actor, message_id, 'message_updated', async locked => {
       requireLive(locked.message)
       if (await isThere(locked, reaction)) return
+      requireUnblocked(await myRole(locked.db, locked.message.conversation_id, actor.user_id))
       const kinds = await reactionKinds(locked.db, locked.message.id)
       if (!kinds.includes(reaction.emoji) && kinds.length >= REACTION_KINDS_MAX)
         throw new AppError('too_many_reactions', `a message has ${REACTION_KINDS_MAX} kinds of reactions at most`)

@@ -53,14 +53,19 @@ export async function changeMembership(
   return toMine(rows[0]!, rows[0]!)
 }
 
+export interface MyPlace {
+  type: string
+  status: string
+  participant_count: number
+  role: Mine['role']
+  /** It is a direct conversation, and one of the two has blocked the other. */
+  is_blocked: boolean
+}
+
 /** What decides what a person may do in a conversation that they are in. */
-export async function myRole(
-  db: Kysely<Tables>,
-  conversation_id: string,
-  user_id: string
-): Promise<{ type: string; status: string; participant_count: number; role: Mine['role'] }> {
-  const { rows } = await sql<{ type: string; status: string; participant_count: number; role: Mine['role'] }>`
-    select c.type, c.status, c.participant_count, p.role from conversations c
+export async function myRole(db: Kysely<Tables>, conversation_id: string, user_id: string): Promise<MyPlace> {
+  const { rows } = await sql<MyPlace>`
+    select c.type, c.status, c.participant_count, p.role, is_blocked(c.org_id, c.direct_low, c.direct_high) as is_blocked from conversations c
     join participants p on p.conversation_id = c.id and p.user_id = ${user_id}
     where c.id = ${conversation_id}`.execute(db)
   return rows[0]!
