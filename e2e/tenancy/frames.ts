@@ -30,7 +30,6 @@ export const FRAME_PROBES: Record<string, FrameProbe> = {
   join: {
     ids: { conversation_id: 'conversation_not_found' },
     frame: ({ conversation_id }) => ({ conversation_id }),
-    outside: 'conversation_not_found',
     participant: 'ack'
   },
   // Nothing happens, and nothing is told.

@@ -45,7 +45,7 @@ t.test('whoever is removed is told so on all their sockets, and nothing after it
   await witness.next(({ type, message }) => type === 'new_message' && message.content === 'after')
   for (const socket of sockets) {
     t.match(await socket.next('conversation_removed'), { conversation_id, version: 3 })
-    t.match(await socket.ask({ type: 'join', conversation_id }), { type: 'error', code: 'conversation_not_found' })
+    t.match(await socket.ask({ type: 'join', conversation_id }), { type: 'error', code: 'not_a_participant' })
   }
 
   t.equal((await add(ada, conversation_id, ben)).status, 201)

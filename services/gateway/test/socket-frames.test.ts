@@ -106,6 +106,16 @@ t.test('reading, joining, leaving and a ping have the answers that the interface
   t.same(await socket.next('pong'), { type: 'pong' })
 })
 
+t.test('a conversation that was made a moment ago is joined at its version', async t => {
+  const socket = await platform.connect(t, ada, { gateway: 1 })
+  for (let n = 0; n < 10; n++) {
+    const made = await group(platform, ada, ben)
+    t.match(await socket.ask({ type: 'join', conversation_id: made }), { type: 'ack', conversation_id: made, version: 1 })
+    const { body } = await platform.client(ben).post(`/conversations/${made}/messages`, { content: 'live' })
+    t.match(await socket.next(({ type, conversation_id: id }) => type === 'new_message' && id === made), { message: { id: body.id } })
+  }
+})
+
 t.test('an answer carries an id only where the frame had one, and two frames with one id get one answer each', async t => {
   const socket = await platform.connect(t, ada)
   socket.send({ type: 'send_message', conversation_id, content: 'no id' })
@@ -130,6 +140,7 @@ t.test('what may not be seen is refused by frame as it is over REST', async t =>
     [{ type: 'mark_read', conversation_id: foreign }, 'conversation_not_found', 404, 4004],
     [{ type: 'mark_read', conversation_id: others }, 'not_a_participant', 403],
     [{ type: 'join', conversation_id: foreign }, 'conversation_not_found', 404, 4004],
+    [{ type: 'join', conversation_id: others }, 'not_a_participant', 403],
     [{ type: 'join', conversation_id: randomUUID() }, 'conversation_not_found', 404, 4004]
   ]
   for (const [frame, code, status, ws_code] of refusals) isError(t, await socket.ask(frame), code, status, ws_code)

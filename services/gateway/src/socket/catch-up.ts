@@ -1,4 +1,12 @@
-import { type ConversationAdded, type ConversationRemoved, GetConversation, type LiveState, type Presented, Sync } from '@parley/contracts'
+import {
+  AppError,
+  type ConversationAdded,
+  type ConversationRemoved,
+  GetConversation,
+  type LiveState,
+  type Presented,
+  Sync
+} from '@parley/contracts'
 import type { Bus } from '@parley/nats-kit'
 import type { Static } from '@sinclair/typebox'
 import type { FastifyBaseLogger } from 'fastify'
@@ -153,6 +161,24 @@ export class CatchUp {
       if ((room.version ?? 0) <= version) gate.release(room, version)
       else gate.owe(room, version)
     }).catch(err => this.#log.warn({ err, connection_id: connection.id }, 'a new conversation was not followed'))
+  }
+
+  /**
+   * The room of a conversation for a connection that asks for it, once it stands. Where the store says that its person is in
+   * it and we have not heard so yet, as of one made a moment ago, it is told here.
+   *
+   * @throws AppError conversation_not_found, not_a_participant; unavailable where it comes or goes at this moment
+   */
+  async roomFor(connection: Connection, conversation_id: string): Promise<Room> {
+    if (!this.#hub.roomOf(connection, conversation_id)) {
+      const { id: user_id, org_id, role } = connection.identity!.profile
+      const conversation = await this.#bus.request(GetConversation, { actor: { user_id, org_id, role }, conversation_id })
+      await this.add(connection, { type: 'conversation_added', conversation_id, version: conversation.version, conversation })
+    }
+    const room = this.#hub.roomOf(connection, conversation_id)
+    if (room) await this.#hub.stand([room])
+    if (!room || !connection.rooms.has(room)) throw new AppError('unavailable', 'the conversation comes or goes at this moment; ask again')
+    return room
   }
 
   /** What a person who came into a conversation may not see of it; of a new one everybody sees everything. */

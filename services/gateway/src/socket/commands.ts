@@ -85,10 +85,9 @@ export function createCommands({ bus, hub, sends }: { bus: Bus; hub: Hub; sends:
       return { conversation_id: position.conversation_id, last_read_seq, unread_count }
     }),
     command(JoinFrame, async (connection, { conversation_id }) => {
-      const room = hub.roomOf(connection, conversation_id)
-      if (!room) throw new AppError('conversation_not_found', `no conversation ${conversation_id} of yours`)
+      const room = await hub.catchUp.roomFor(connection, conversation_id)
       await hub.view(connection, room)
-      return { conversation_id, version: room.version ?? 0, presence: [] }
+      return { conversation_id, version: room.version!, presence: [] }
     }),
     command(LeaveFrame, (connection, { conversation_id }) => {
       const room = hub.roomOf(connection, conversation_id)
