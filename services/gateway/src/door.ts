@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { randomUUID } from 'node:crypto'
+import { randomUUIDv7 } from 'node:crypto'
 import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
 import { AppError, canonicalUrl, ERRORS, type ErrorCode, parseJson, problem } from '@parley/contracts'
@@ -38,17 +38,18 @@ export async function createDoor(config: Config, log: FastifyBaseLogger): Promis
     return503OnClosing: false,
     genReqId: request => {
       const given = request.headers['x-request-id']
-      return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+      return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUIDv7()
     },
     ...(proxies.length > 0 && { trustProxy: proxies }),
     frameworkErrors: (error, request, reply) => answerError(error, request as FastifyRequest, reply as unknown as FastifyReply),
     clientErrorHandler(error, socket) {
       if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy()
       const code: ErrorCode = error.code === 'HPE_HEADER_OVERFLOW' ? 'header_too_large' : 'invalid_request'
-      const body = JSON.stringify(problem(new AppError(code, 'the request is no proper HTTP'), randomUUID()))
+      const id = randomUUIDv7()
+      const body = JSON.stringify(problem(new AppError(code, 'the request is no proper HTTP'), id))
       const status = ERRORS[code].status
       socket.end(
-        `HTTP/1.1 ${status} ${status === 431 ? 'Request Header Fields Too Large' : 'Bad Request'}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`
+        `HTTP/1.1 ${status} ${status === 431 ? 'Request Header Fields Too Large' : 'Bad Request'}\r\ncontent-type: application/problem+json\r\nx-request-id: ${id}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`
       )
     }
   })

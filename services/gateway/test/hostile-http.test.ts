@@ -97,6 +97,8 @@ t.test('headers of 20 kB, or a thousand of them, are 431 and end the connection'
   const long = await exchange(url, [post([`x-long: ${'x'.repeat(20_000)}`], '')], { forMs: 1_000 })
   t.same([long.statuses, long.isClosed], [[431], true])
   t.match(long.text, '"code":"header_too_large"')
+  const [, id] = /^x-request-id: (\S+)/m.exec(long.text) ?? []
+  t.ok(id && long.text.includes(`"request_id":"${id}"`), 'names its request like any other answer')
   const many = await exchange(
     url,
     [

@@ -33,6 +33,7 @@ for (const [what, enter] of Object.entries(WAYS)) {
     t.doesNotThrow(() => check(ReadyFrame.schema, ready))
     t.equal(Object.keys(ready)[0], 'type')
     t.match(ready, {
+      connection_id: /^[0-9a-f-]{14}7/,
       user_id: ada.id,
       heartbeat_interval_ms: Number,
       reconnect_max_jitter_ms: Number,

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomUUIDv7 } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { CLOSE, type CloseReason, type ConversationAdded, type ConversationRemoved } from '@parley/contracts'
 import type { Static } from '@sinclair/typebox'
@@ -29,7 +29,7 @@ export type PersonalMessage =
 
 /** One socket of one person: what it follows, and what is on its way to it. */
 export class Connection implements Gathering {
-  readonly id = randomUUID()
+  readonly id = randomUUIDv7()
   readonly #ws: WebSocket
   readonly #socket: Socket
   readonly #turn: Turn
