@@ -2,7 +2,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { Conversation, Participant, SharedConversation } from './conversations.ts'
 import { defineRequest } from './define.ts'
 import { Actor, Id, strict, Version } from './fields.ts'
-import { Message } from './messages.ts'
+import { Message, MyMessage } from './messages.ts'
 
 /** What changed in one conversation since a version; every object whole and once, at its newest version. */
 export const Changes = Type.Object(
@@ -19,12 +19,18 @@ export const Changes = Type.Object(
 )
 export type Changes = Static<typeof Changes>
 
+/** As one person is answered over HTTP: each message as they see it. */
+export const MyChanges = Type.Composite([Type.Omit(Changes, ['messages']), Type.Object({ messages: Type.Array(MyMessage) })], {
+  $id: 'MyChanges'
+})
+export type MyChanges = Static<typeof MyChanges>
+
 export const ChangesQuery = Type.Object({ since: Version, limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500 })) }, strict)
 
 export const GetChanges = defineRequest('conversations.changes', {
   summary: 'Tell what changed in a conversation since a version.',
   request: Type.Object({ actor: Actor, conversation_id: Id, query: ChangesQuery }),
-  reply: Changes,
+  reply: MyChanges,
   errors: ['conversation_not_found', 'not_a_participant', 'invalid_cursor']
 })
 
@@ -62,12 +68,22 @@ export const SyncReply = Type.Object(
   { $id: 'Sync' }
 )
 
+/** What is answered over HTTP. */
+export const MySyncReply = Type.Composite(
+  [Type.Omit(SyncReply, ['conversations']), Type.Object({ conversations: Type.Array(MyChanges) })],
+  {
+    $id: 'MySync'
+  }
+)
+
 export const Sync = defineRequest('conversations.sync', {
   summary: 'Tell what changed in many conversations since the versions held; a constant number of queries.',
   request: Type.Object({
     actor: Actor,
     cursors: Cursors,
-    added: Type.Boolean({ description: 'Also list the conversations that are not among the cursors.' })
+    added: Type.Boolean({
+      description: 'Asked over HTTP: also list the conversations that are not among the cursors, and tell messages as the caller sees them.'
+    })
   }),
   reply: SyncReply,
   timeoutMs: 5_000

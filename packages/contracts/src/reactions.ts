@@ -81,6 +81,6 @@ export const ListReplies = defineRequest('messages.replies', {
 export const RestoreMessage = defineRequest('messages.restore', {
   summary: 'Give a deleted message back its content.',
   request: Type.Object({ actor: Actor, message_id: Id }),
-  reply: Message,
+  reply: MyMessage,
   errors: ['message_not_found', 'forbidden', 'message_deleted']
 })

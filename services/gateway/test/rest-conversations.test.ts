@@ -240,6 +240,21 @@ t.test('changes since a version hold every object once, whole, at its newest ver
       [4, 'one, better']
     ]
   )
+  const seen = (body: { messages: { is_mine: boolean; is_read: boolean; read_by: string[] }[] }) =>
+    body.messages.map(({ is_mine, is_read, read_by }) => [is_mine, is_read, read_by])
+  t.same(seen(all.body), [
+    [true, false, []],
+    [false, true, [ben.id]]
+  ])
+  const { body: synced } = await platform.client(ada).post('/sync', { cursors: { [id]: 1 } })
+  t.same(
+    seen(synced.conversations[0]),
+    [
+      [false, false, []],
+      [true, true, [ben.id]]
+    ],
+    'each as who asks sees it'
+  )
   t.same((await platform.client(ben).get(`/conversations/${id}/changes?since=4`)).body.messages, [])
   const cut = await platform.client(ben).get(`/conversations/${id}/changes?since=1&limit=1`)
   t.match(cut.body, { version: 3, has_more: true })

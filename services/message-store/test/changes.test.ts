@@ -1,5 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import { type Changes, EnsureUsers, GetChanges, GetHeads, HEADS_MAX, HealConversation, type Message, Sync } from '@parley/contracts'
+import {
+  type Changes,
+  EnsureUsers,
+  GetChanges,
+  GetHeads,
+  HEADS_MAX,
+  HealConversation,
+  type Message,
+  type MyMessage,
+  Sync
+} from '@parley/contracts'
 import { colleagues, failOnLeftovers, type Person, profileOf } from '@parley/test-kit'
 import t from 'tap'
 import { setup, toSend, upTo } from './setup.ts'
@@ -10,6 +20,9 @@ const { people, group, sendAll, say, edit, remove, ask, bus, database } = await 
 
 const changesSince = (who: Person, conversation_id: string, since: number, limit?: number) =>
   ask(GetChanges, who, { conversation_id, query: { since, ...(limit !== undefined && { limit }) } })
+
+/** A message as everyone sees it. */
+const shared = ({ is_mine: _, is_read: __, read_by: ___, ...message }: MyMessage): Message => message
 
 /** Puts changes in place by id, each only over an older one, as a client does. */
 function apply(held: Map<string, Message>, { messages }: Pick<Changes, 'messages'>): void {
@@ -26,10 +39,10 @@ t.test('changes since a version are whole objects, once each, at their newest', 
 
   const all = await changesSince(bob, id, 1)
   t.match(all, { conversation_id: id, from_version: 1, version: 6, has_more: false, participants: [] })
-  t.same(all.messages, [again, gone])
+  t.same(all.messages.map(shared), [again, gone])
   t.equal(all.conversation, undefined)
-  t.same((await changesSince(bob, id, 3)).messages, [again, gone])
-  t.same((await changesSince(bob, id, 5)).messages, [gone])
+  t.same((await changesSince(bob, id, 3)).messages.map(shared), [again, gone])
+  t.same((await changesSince(bob, id, 5)).messages.map(shared), [gone])
   t.match(await changesSince(bob, id, 6), { from_version: 6, version: 6, has_more: false, messages: [] })
   const fromNothing = await changesSince(bob, id, 0)
   t.match(fromNothing, { conversation: { id, title: 'Group', version: 6, last_seq: 2 }, version: 6 })
@@ -111,7 +124,11 @@ t.test('a sync tells of all conversations at once: what changed, what came, what
 
   t.equal(reply.has_more, false)
   t.same(
-    reply.conversations.map(({ conversation_id, version, messages }) => ({ conversation_id, version, messages })),
+    reply.conversations.map(({ messages, conversation_id, version }) => ({
+      conversation_id,
+      version,
+      messages: messages.map(seen => shared(seen as MyMessage))
+    })),
     [{ conversation_id: changed!.id, version: 2, messages: [message] }]
   )
   t.same(reply.removed.sort(), [left!.id, never!.id, nowhere].sort())

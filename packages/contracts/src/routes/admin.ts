@@ -1,5 +1,6 @@
 import { defineRoute } from '../define.ts'
-import { Message } from '../messages.ts'
+import { MyMessage } from '../messages.ts'
+import { RestoreMessage } from '../reactions.ts'
 import { OfMessage } from './params.ts'
 
 /** What moderators and admins do. */
@@ -10,7 +11,7 @@ export const adminRoutes = {
     tag: 'admin',
     summary: 'Give a deleted message back its content, for moderators and admins.',
     params: OfMessage,
-    replies: { 200: Message },
-    errors: ['forbidden', 'message_not_found']
+    replies: { 200: MyMessage },
+    errors: RestoreMessage.errors
   })
 }

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { Changes, ChangesQuery, SyncBody, SyncReply } from '../changes.ts'
+import { ChangesQuery, MyChanges, MySyncReply, SyncBody } from '../changes.ts'
 import { defineRoute } from '../define.ts'
 import { Count } from '../fields.ts'
 import { NO_ACCESS, OfConversation } from './params.ts'
@@ -13,7 +13,7 @@ export const liveRoutes = {
     summary: 'Tell what changed since a version.',
     params: OfConversation,
     query: ChangesQuery,
-    replies: { 200: Changes },
+    replies: { 200: MyChanges },
     errors: [...NO_ACCESS, 'invalid_cursor']
   }),
   sync: defineRoute({
@@ -22,7 +22,7 @@ export const liveRoutes = {
     tag: 'live',
     summary: 'Tell what changed in many conversations since the versions held.',
     body: SyncBody,
-    replies: { 200: SyncReply },
+    replies: { 200: MySyncReply },
     errors: []
   }),
   ticket: defineRoute({

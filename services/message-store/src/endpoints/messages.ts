@@ -113,7 +113,7 @@ export function messages(app: Store): void {
       findOfOrganization
     )
     if (isChanged) tellUnread(app, row)
-    return toMessage(row)
+    return toMyMessage(row, actor.user_id, await people.asUser(actor, db => readersFrom(db, row.conversation_id, row.seq)))
   })
 
   bus.serve(ListReplies, ({ actor, message_id, query: { limit = REPLIES, after = 0 } }) =>

@@ -13,7 +13,8 @@ import {
 import type { Kysely } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
 import type { Outgoing } from '../message.ts'
-import { toMessage } from '../message.ts'
+import { toMessage, toMyMessage } from '../message.ts'
+import { readersFrom } from '../queries/messages.ts'
 import {
   cancelScheduled,
   changeScheduled,
@@ -107,7 +108,7 @@ async function findWhatStands(db: Kysely<Tables>, outgoing: Outgoing) {
   const [sent] = await findStanding(db, [outgoing])
   if (!sent) return undefined
   if (!isStanding(sent, outgoing)) throw mismatch(outgoing.client_message_id ?? '')
-  return { ...toMessage(sent), ...UNREAD }
+  return toMyMessage(sent, outgoing.user_id, await readersFrom(db, sent.conversation_id, sent.seq))
 }
 
 const notFound = (id: string): AppError => new AppError('message_not_found', `no scheduled message ${id}`)

@@ -1,5 +1,5 @@
 import { AppError, GetChanges, GetHeads, HealConversation, Sync } from '@parley/contracts'
-import { CHANGES_MAX, collectChanges } from '../changes.ts'
+import { CHANGES_MAX, collectChanges, collectMyChanges } from '../changes.ts'
 import { firstMembershipChange, type Since } from '../queries/changed.ts'
 import { getConversations } from '../queries/conversations.ts'
 import { headsOf, myHeads } from '../queries/heads.ts'
@@ -26,7 +26,7 @@ export function sync({ bus, people, store }: Store): void {
             errors: [{ path: '/since', message: `must be at most ${version}` }]
           })
         }
-        const { changes } = await collectChanges(db, [{ conversation_id, since, version }], {
+        const { changes } = await collectMyChanges(db, [{ conversation_id, since, version }], {
           user_id: actor.user_id,
           limit,
           maxBytes: maxBytes()
@@ -74,7 +74,7 @@ export function sync({ bus, people, store }: Store): void {
           const version = heads.get(conversation_id)
           if (version !== undefined && version > since) stale.push({ conversation_id, since, version })
         }
-        const { changes, complete } = await collectChanges(db, stale, {
+        const { changes, complete } = await (wantsAdded ? collectMyChanges : collectChanges)(db, stale, {
           user_id: actor.user_id,
           limit: CHANGES_MAX,
           maxBytes: maxBytes()
