@@ -192,6 +192,48 @@ t.test('people of large conversations are told all of them, in as many parts as 
   t.same(told, new Map(ids.map(id => [id, 1_000])))
 })
 
+t.test('a sync has five hundred objects at most, of whatever kind', async t => {
+  const crowd = colleagues(...upTo(300).map(n => `Person ${n}`))
+  await bus.request(EnsureUsers, { users: crowd.map(profileOf) })
+  const ids = (await Promise.all(upTo(4).map(() => group(crowd[0]!, crowd[1]!)))).map(({ id }) => id)
+  const unknown = (await Promise.all(upTo(3).map(() => group(crowd[0]!, crowd[1]!)))).map(({ id }) => id)
+  // As if they had come one after the other.
+  await database.query(
+    `with came as (
+       insert into messaging.participants (conversation_id, user_id, org_id, joined_at, version, joined_version)
+       select c, u.id, u.org_id, now(), n, n from unnest($1::uuid[]) c, (
+         select id, org_id, 1 + row_number() over (order by id) as n from messaging.users where org_id = $2 and id <> all($3::uuid[])) u
+       returning 1
+     ) update messaging.conversations set version = 299 where id = any($1::uuid[])`,
+    [ids, crowd[0]!.org_id, [crowd[0]!.id, crowd[1]!.id]]
+  )
+  const last = await Promise.all(ids.map(id => say(crowd[0]!, id, 'the last')))
+  const cursors: Record<string, number> = Object.fromEntries(ids.map(id => [id, 0]))
+  const told = new Map<string, Set<string>>(ids.map(id => [id, new Set()]))
+  const messages: string[] = []
+  const added: string[] = []
+  for (let more = true; more; ) {
+    const reply = await ask(Sync, crowd[1]!, { cursors, added: true })
+    const objects = reply.conversations.flatMap(c => [...c.messages, ...c.participants, ...(c.conversation ? [1] : [])])
+    t.ok(objects.length + reply.added.length <= 500, `${objects.length} and ${reply.added.length}`)
+    for (const changes of reply.conversations) {
+      t.equal(changes.from_version, cursors[changes.conversation_id])
+      for (const { user_id } of changes.participants) told.get(changes.conversation_id)!.add(user_id)
+      messages.push(...changes.messages.map(({ id }) => id))
+      cursors[changes.conversation_id] = changes.version
+    }
+    added.push(...reply.added.map(({ id }) => id))
+    for (const { id, version } of reply.added) cursors[id] = version
+    more = reply.has_more
+  }
+  t.same(
+    [...told.values()].map(({ size }) => size),
+    ids.map(() => 300)
+  )
+  t.same(messages.sort(), last.map(({ id }) => id).sort())
+  t.same(added.sort(), unknown.sort())
+})
+
 t.test('conversations that came are told fifty at a time', async t => {
   const [ada, bob] = await people('Ada', 'Bob')
   const ids: string[] = []

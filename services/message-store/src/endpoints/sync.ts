@@ -1,5 +1,5 @@
 import { AppError, GetChanges, GetHeads, HealConversation, Sync } from '@parley/contracts'
-import { CHANGES_MAX, collectChanges, collectMyChanges } from '../changes.ts'
+import { CHANGES_MAX, collectChanges, collectMyChanges, OBJECTS_MAX } from '../changes.ts'
 import { firstMembershipChange, type Since } from '../queries/changed.ts'
 import { getConversations } from '../queries/conversations.ts'
 import { headsOf, myHeads } from '../queries/heads.ts'
@@ -74,14 +74,14 @@ export function sync({ bus, people, store }: Store): void {
           const version = heads.get(conversation_id)
           if (version !== undefined && version > since) stale.push({ conversation_id, since, version })
         }
-        const { changes, complete } = await (wantsAdded ? collectMyChanges : collectChanges)(db, stale, {
+        const { changes, objects, complete } = await (wantsAdded ? collectMyChanges : collectChanges)(db, stale, {
           user_id: actor.user_id,
           limit: CHANGES_MAX,
           maxBytes: maxBytes()
         })
         const unknown = wantsAdded && complete ? [...heads.keys()].filter(id => !held.has(id)) : []
-        const added = await getConversations(db, actor, unknown.slice(0, ADDED_MAX))
-        return { conversations: changes, added, removed, reset, has_more: !complete || unknown.length > ADDED_MAX }
+        const added = await getConversations(db, actor, unknown.slice(0, Math.max(0, Math.min(ADDED_MAX, OBJECTS_MAX - objects))))
+        return { conversations: changes, added, removed, reset, has_more: !complete || unknown.length > added.length }
       },
       { snapshot: true }
     )
