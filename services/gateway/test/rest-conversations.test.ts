@@ -149,6 +149,8 @@ t.test('conversations are filtered by type, status, unread, archived and words',
   t.same(await list('unread=false'), [direct.body.id])
   t.same(await list('q=boat'), [named.body.id])
   t.same(await list('q=0%25%20b'), [named.body.id])
+  t.same(await list('q=%20boats%20'), [named.body.id], 'blanks around it say nothing')
+  t.equal((await list('q=%20%20')).length, 2, 'nor do blanks alone')
   t.same(await list('q=x%25'), [], 'a % stands for itself')
   t.same(await list('q=kim'), [direct.body.id], 'a direct one is found by the other one’s name')
   t.same(await list('status=archived'), [])

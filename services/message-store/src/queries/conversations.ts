@@ -123,7 +123,8 @@ export async function pageOfConversations(
   query: ListConversationsQuery,
   { page, page_size }: { page: number; page_size: number }
 ): Promise<IdPage> {
-  const pattern = query.q ? `%${escapeLike(query.q)}%` : null
+  const q = query.q?.trim()
+  const pattern = q ? `%${escapeLike(q)}%` : null
   const archived = query.archived ?? 'false'
   const from = sql`
     from participants p join conversations c on c.id = p.conversation_id
