@@ -202,6 +202,11 @@ export const ROUTE_PROBES: Record<string, RouteProbe> = {
     named: { 'body.cursors': { body: id => ({ cursors: { [id]: 0 } }), of: 'conversation_id', outcome: 200 } }
   },
   'POST /ws/ticket': { participant: 200 },
+  'GET /health/live': { participant: 200 },
+  'GET /health/ready': { participant: 200 },
+  'GET /openapi.json': { participant: 200 },
+  'GET /asyncapi.json': { participant: 200 },
+  'GET /docs': { participant: 200 },
   'GET /demo/people': { participant: NO_DEMO },
   'POST /demo/sign-in': {
     body: ({ user_id }) => ({ user_id }),

@@ -32,6 +32,10 @@ export interface RouteContract {
   readonly summary: string
   readonly tag: string
   readonly public?: boolean
+  /** It stands at the root as well. */
+  readonly atRoot?: boolean
+  /** What it answers where that is no JSON. */
+  readonly media?: string
   /** Kept for clients of a source design; others have a better way. */
   readonly deprecated?: boolean
   readonly params?: TSchema

@@ -4,7 +4,19 @@ import { ERRORS, type ErrorCode } from './errors.ts'
 import { canonicalUrl, SOURCE_CALLS } from './source-paths.ts'
 
 const BASE = '/api/v1'
-const ANY: readonly ErrorCode[] = ['unauthenticated', 'invalid_request', 'rate_limited', 'unavailable']
+
+/** What a call may be refused with for what it brings, whatever it is for. */
+function refusalsOf({ public: isPublic, params, query, body }: RouteContract): ErrorCode[] {
+  return [
+    ...(isPublic ? [] : (['unauthenticated', 'token_expired'] as const)),
+    ...(Object.values<TSchema>(params?.properties ?? {}).some(({ code }) => code === 'invalid_id') ? (['invalid_id'] as const) : []),
+    ...(query || body ? (['invalid_request', 'unknown_field', 'invalid_text'] as const) : []),
+    ...(body ? (['invalid_json', 'too_large', 'unsupported_media_type'] as const) : []),
+    'rate_limited',
+    'internal',
+    'unavailable'
+  ]
+}
 
 /** OpenAPI 3.1, made from the registry of routes: what the gateway checks is what this says. */
 export function openApi(version: string): Record<string, unknown> {
@@ -60,7 +72,7 @@ const PROBLEM = {
 }
 
 function operation(route: RouteContract, schemas: Map<string, unknown>): Record<string, unknown> {
-  const codes = [...new Set<ErrorCode>([...(route.public ? ANY.slice(1) : ANY), ...route.errors])]
+  const codes = [...new Set<ErrorCode>([...refusalsOf(route), ...route.errors])]
   const statuses = [...new Set(codes.map(code => ERRORS[code].status))].sort()
   return {
     operationId: `${route.method.toLowerCase()}${route.path.replace(/[^a-z]+(.)?/gi, (_, c: string | undefined) => (c ?? '').toUpperCase())}`,
@@ -68,24 +80,25 @@ function operation(route: RouteContract, schemas: Map<string, unknown>): Record<
     tags: [route.tag],
     ...(route.deprecated && { deprecated: true }),
     ...(route.public && { security: [] }),
+    ...(route.atRoot && { servers: [{ url: BASE }, { url: '/' }] }),
     parameters: [...parameters('path', route.params, schemas), ...parameters('query', route.query, schemas)],
     ...(route.body && { requestBody: { required: true, content: { 'application/json': { schema: reference(route.body, schemas) } } } }),
     responses: {
-      ...Object.fromEntries(
-        Object.entries(route.replies).map(([status, schema]) => [
-          status,
-          {
-            description: status === '204' ? 'Done' : 'As asked',
-            ...(schema && { content: { 'application/json': { schema: reference(schema, schemas) } } })
-          }
-        ])
-      ),
       ...Object.fromEntries(
         statuses.map(status => [
           status,
           {
             description: codes.filter(code => ERRORS[code].status === status).join(', '),
             content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } }
+          }
+        ])
+      ),
+      ...Object.fromEntries(
+        Object.entries(route.replies).map(([status, schema]) => [
+          status,
+          {
+            description: status === '204' ? 'Done' : 'As asked',
+            ...(schema && { content: { [route.media ?? 'application/json']: { schema: reference(schema, schemas) } } })
           }
         ])
       )

@@ -3,6 +3,7 @@ import { conversationsRoutes } from './routes/conversations.ts'
 import { demoRoutes } from './routes/demo.ts'
 import { liveRoutes } from './routes/live.ts'
 import { messagesRoutes } from './routes/messages.ts'
+import { operationsRoutes } from './routes/operations.ts'
 import { peopleRoutes } from './routes/people.ts'
 import { projectsRoutes } from './routes/projects.ts'
 import { scheduledRoutes } from './routes/scheduled.ts'
@@ -20,5 +21,6 @@ export const ROUTES = {
   ...searchRoutes,
   ...liveRoutes,
   ...adminRoutes,
-  ...demoRoutes
+  ...demoRoutes,
+  ...operationsRoutes
 }

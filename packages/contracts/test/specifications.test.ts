@@ -50,6 +50,29 @@ t.test('every route is in OpenAPI with its parameters, bodies, answers and error
   }
 })
 
+t.test('what a call may be refused with for what it brings is said of each, and what is answered at the root as well', async t => {
+  const refusals = (method: string, path: string): string =>
+    Object.values<Any>(rest.paths[path][method].responses)
+      .filter(({ content }) => content?.['application/problem+json'])
+      .map(({ description }) => description)
+      .join(', ')
+  t.match(refusals('patch', '/messages/{message_id}'), /unauthenticated, token_expired.*edit_window_passed.*conversation_locked.*blocked/)
+  for (const code of ['invalid_id', 'unknown_field', 'invalid_text', 'invalid_json', 'too_large', 'unsupported_media_type', 'internal'])
+    t.match(refusals('patch', '/messages/{message_id}'), code)
+  t.match(refusals('delete', '/messages/{message_id}'), 'conversation_archived')
+  t.match(refusals('post', '/messages'), 'attachment_not_found')
+  t.match(refusals('post', '/admin/messages/{message_id}/restore'), 'message_deleted')
+  t.notMatch(refusals('get', '/me'), /too_large|invalid_id|unknown_field/)
+  t.notMatch(refusals('get', '/config'), 'unauthenticated')
+
+  for (const path of ['/health/live', '/health/ready', '/openapi.json', '/asyncapi.json', '/docs']) {
+    t.same(rest.paths[path].get.servers, [{ url: '/api/v1' }, { url: '/' }], path)
+    t.same(rest.paths[path].get.security, [], path)
+  }
+  t.same(Object.keys(rest.paths['/docs'].get.responses['200'].content), ['text/html'])
+  t.ok(rest.paths['/health/ready'].get.responses['503'].content['application/json'], 'not ready is no problem but an answer')
+})
+
 t.test('every frame is in AsyncAPI, from the side that sends it', async t => {
   const named = (operation: Any): string[] => operation.messages.map(({ $ref }: Any) => $ref.split('/').at(-1)).sort()
   const expected = (from: string) => [...frames.values()].filter(frame => frame.from === from).map(({ type }) => `${from}_${type}`)

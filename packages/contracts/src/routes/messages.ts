@@ -67,7 +67,7 @@ export const messagesRoutes = {
     params: OfConversation,
     body: PostedMessage,
     replies: { 202: ScheduledMessage, 201: MyMessage, 200: Standing },
-    errors: [...SEND_ERRORS, 'scheduled_full']
+    errors: [...SEND_ERRORS, 'attachment_not_found', 'scheduled_full']
   }),
   sendToPerson: defineRoute({
     method: 'POST',
@@ -76,7 +76,7 @@ export const messagesRoutes = {
     summary: 'Send a message to a person; the direct conversation is made where there is none.',
     body: Type.Object({ recipient_id: Id, ...PostedMessage.properties }, strict),
     replies: { 202: ScheduledMessage, 201: MyMessage, 200: Standing },
-    errors: [...SEND_ERRORS, 'scheduled_full', 'user_not_found', 'self_conversation']
+    errors: [...SEND_ERRORS, 'attachment_not_found', 'scheduled_full', 'user_not_found', 'self_conversation']
   }),
   getMessage: defineRoute({
     method: 'GET',

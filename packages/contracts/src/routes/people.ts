@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { Blocks } from '../blocks.ts'
 import { defineRoute } from '../define.ts'
-import { Me, NAME_MAX, PutUserBody, Settings, User } from '../directory.ts'
+import { Me, NAME_MAX, PutUser, PutUserBody, Settings, User } from '../directory.ts'
 import { Count, strict } from '../fields.ts'
 import { Limits } from '../frames.ts'
 import { OfUser } from './params.ts'
@@ -67,7 +67,7 @@ export const peopleRoutes = {
     params: OfUser,
     body: PutUserBody,
     replies: { 200: User },
-    errors: ['forbidden']
+    errors: PutUser.errors
   }),
   deactivateUser: defineRoute({
     method: 'DELETE',

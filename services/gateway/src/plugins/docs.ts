@@ -1,4 +1,4 @@
-import { asyncApi, CLOSE, ERRORS, frames, openApi, routes } from '@parley/contracts'
+import { asyncApi, CLOSE, ERRORS, frames, openApi, ROUTES, routes } from '@parley/contracts'
 import type { FastifyInstance } from 'fastify'
 
 const VERSION = '1.0.0'
@@ -10,9 +10,9 @@ export function docs(door: FastifyInstance): void {
   const live = JSON.stringify(asyncApi(VERSION))
   const html = page()
   for (const place of PLACES) {
-    door.get(`${place}/openapi.json`, (_, reply) => reply.type('application/json; charset=utf-8').send(rest))
-    door.get(`${place}/asyncapi.json`, (_, reply) => reply.type('application/json; charset=utf-8').send(live))
-    door.get(`${place}/docs`, (_, reply) => reply.type('text/html; charset=utf-8').send(html))
+    door.get(place + ROUTES.openApi.path, (_, reply) => reply.type('application/json; charset=utf-8').send(rest))
+    door.get(place + ROUTES.asyncApi.path, (_, reply) => reply.type('application/json; charset=utf-8').send(live))
+    door.get(place + ROUTES.docs.path, (_, reply) => reply.type('text/html; charset=utf-8').send(html))
     door.get(`${place}/docs.css`, (_, reply) => reply.type('text/css; charset=utf-8').send(STYLE))
   }
 }
