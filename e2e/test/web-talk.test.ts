@@ -1,6 +1,6 @@
 import { until } from '@parley/test-kit'
 import t from 'tap'
-import { startWeb, textsIn } from '../src/index.ts'
+import { faultsOf, startWeb, textsIn } from '../src/index.ts'
 
 t.test('two people talk live in two windows', async t => {
   const { platform, people, open } = await startWeb(t, 'Ada Adams', 'Ben Brown')
@@ -111,4 +111,41 @@ t.test('a thread is read and edited by the keyboard alone', async t => {
 
   await a.message('message 2!').getByText('edited').waitFor()
   t.same(await textsIn(a.page), ['message 1', 'message 2!', 'message 3'])
+})
+
+t.test('in a group whoever wrote a message sees who has read it, as they read it', async t => {
+  const { platform, people, open } = await startWeb(t, 'Ada Adams', 'Ben Brown', 'Cleo Clark')
+  const [ada, ben, cleo] = people
+  const { body: group } = await platform.client(ada).post('/conversations', {
+    type: 'group',
+    title: 'Picnic',
+    participant_ids: [ben.id, cleo.id]
+  })
+  const path = `/messages/${group.id}`
+  const a = await open(ada, { path })
+  await a.say('Sunday at ten?')
+  const b = await open(ben, { path })
+  await b.message('Sunday at ten?').waitFor()
+  await until(async () => (await platform.client(ben).get('/unread')).body.total === 0)
+
+  await a.choose('Sunday at ten?', 'Read by')
+  const dialog = a.page.getByRole('dialog')
+  await dialog.getByRole('heading', { name: 'Read by 1 person' }).waitFor()
+  await dialog.getByRole('list', { name: 'Read by' }).getByText('Ben Brown').waitFor()
+  await dialog.getByRole('list', { name: 'Not read yet' }).getByText('Cleo Clark').waitFor()
+  t.equal(await a.message('Sunday at ten?').getByText('Sent', { exact: true }).count(), 1, 'not everyone has read it')
+  t.same(await faultsOf(a.page), [])
+
+  const c = await open(cleo, { path, colorScheme: 'dark' })
+  await c.message('Sunday at ten?').waitFor()
+  await dialog.getByRole('heading', { name: 'Read by 2 people' }).waitFor()
+  await dialog.getByRole('list', { name: 'Read by' }).getByText('Cleo Clark').waitFor()
+  t.equal(await dialog.getByRole('list', { name: 'Not read yet' }).count(), 0)
+  await a.page.keyboard.press('Escape')
+  await a.message('Sunday at ten?').getByText('Read by everyone').waitFor({ state: 'attached' })
+
+  await c.message('Sunday at ten?').hover()
+  await c.message('Sunday at ten?').getByRole('button', { name: 'More for this message' }).click()
+  await c.page.getByRole('menuitem', { name: 'Copy text' }).waitFor()
+  t.equal(await c.page.getByRole('menuitem', { name: 'Read by' }).count(), 0, "it is offered for one's own messages")
 })

@@ -36,6 +36,7 @@ export function createApi(tokens: TokenSource) {
     pin: (id: string, on: boolean) => call<Message>(on ? 'PUT' : 'DELETE', `/messages/${id}/pin`, { tokens }),
     replies: (id: string, after: number) =>
       call<{ messages: Message[]; has_more: boolean }>('GET', `/messages/${id}/replies`, { tokens, query: { after, limit: PAGE } }),
+    receipts: (id: string) => call<{ read_by: { user_id: string; read_at: string }[] }>('GET', `/messages/${id}/receipts`, { tokens }),
     forward: (id: string, conversationId: string, key: string) =>
       call<Message>('POST', `/messages/${id}/forward`, { tokens, body: { conversation_id: conversationId, client_message_id: key } }),
     pins: (conversationId: string) => call<{ messages: Message[] }>('GET', `/conversations/${conversationId}/pins`, { tokens }),

@@ -36,6 +36,8 @@ export function useDeeds(conversation: () => Conversation, { input, post, reply 
   const editing = shallowRef<Message>()
   const removing = shallowRef<Message>()
   const forwarding = shallowRef<Message>()
+  /** My message of which it is asked who has read it. */
+  const asking = shallowRef<Message>()
   const menu = shallowRef<{ row: MessageRow; anchor: HTMLElement }>()
   /** The message for which an emoji is chosen. */
   const picking = shallowRef<{ row: MessageRow; anchor: HTMLElement }>()
@@ -57,6 +59,7 @@ export function useDeeds(conversation: () => Conversation, { input, post, reply 
     if (message && replies > 0) actions.add('replies')
     if (!message || message.is_deleted) return actions
     actions.add('forward')
+    if (mine && conversation().type !== 'direct') actions.add('readers')
     if (conversation().status !== 'active') return actions
     if (can('react')) actions.add('react')
     if (can('send') && reply) actions.add('reply')
@@ -77,6 +80,7 @@ export function useDeeds(conversation: () => Conversation, { input, post, reply 
     else if (action === 'replies') openBeside('replies', message.id)
     else if (action === 'forward') forwarding.value = message
     else if (action === 'pin') void messaging.pin(message, !message.is_pinned)
+    else if (action === 'readers') asking.value = message
     else if (action === 'edit') startEditing(message)
     else if (action === 'remove') removing.value = message
   }
@@ -151,6 +155,7 @@ export function useDeeds(conversation: () => Conversation, { input, post, reply 
     editing,
     removing,
     forwarding,
+    asking,
     menu,
     picking,
     calling,

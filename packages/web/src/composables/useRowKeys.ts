@@ -3,7 +3,7 @@ import { COMMON } from '../stores/reactionStore.ts'
 import type { MessageRow } from '../stores/rows.ts'
 
 /** What can be done with a message. */
-export type Action = 'react' | 'reply' | 'replies' | 'forward' | 'copy' | 'pin' | 'edit' | 'remove'
+export type Action = 'react' | 'reply' | 'replies' | 'forward' | 'copy' | 'pin' | 'readers' | 'edit' | 'remove'
 type Step = number | 'first' | 'last'
 
 const STEPS: Record<string, Step> = { ArrowUp: -1, ArrowDown: 1, PageUp: -8, PageDown: 8, Home: 'first', End: 'last' }

@@ -99,6 +99,17 @@ export const ar: Catalogue = {
   sending: 'جارٍ الإرسال…',
   sent: 'أُرسلت',
   read: 'قُرئت',
+  read_by: 'قرأها',
+  read_by_all: 'قرأها الجميع',
+  read_by_count: {
+    zero: 'لم يقرأها أحد',
+    one: 'قرأها شخص واحد',
+    two: 'قرأها شخصان',
+    few: 'قرأها {count} أشخاص',
+    many: 'قرأها {count} شخصًا',
+    other: 'قرأها {count} شخص'
+  },
+  not_read_by: 'لم يقرأها بعد',
   failed: 'لم تُرسل',
   discard: 'تجاهل',
   failed_limited: 'رسائل كثيرة دفعة واحدة. ستُرسل تلقائيًا بعد لحظات.',

@@ -32,10 +32,11 @@ export function putPerson(people: People, participant: Participant, what: Coming
   return { participants: next, participant_count: all ? next.length : participant_count + (isNews ? moved : 0) }
 }
 
-/** How far the other person has read, in a conversation of two; 0 where that is not told. */
-export function readSeqOf({ type, participants }: Conversation, me: string): number {
-  const others = participants.filter(({ user_id }) => user_id !== me)
-  return type === 'direct' ? Math.max(0, ...others.map(({ last_read_seq }) => last_read_seq)) : 0
+/** How far all others have read; 0 where not all of them are known here. */
+export function readSeqOf(conversation: Conversation, me: string): number {
+  const others = conversation.participants.filter(({ user_id }) => user_id !== me)
+  if (others.length === 0 || !knowsEveryone(conversation)) return 0
+  return Math.min(...others.map(({ last_read_seq }) => last_read_seq))
 }
 
 /** Adds those who are not there yet, behind the others. */
