@@ -15,7 +15,6 @@ import {
   ListReplies,
   ListRevisions,
   MarkRead,
-  type Message,
   PinMessage,
   PostedMessage,
   RemoveReaction,
@@ -36,12 +35,7 @@ export function messages(route: Routes, bus: Bus, sends: Sends): void {
   /** Now, or where it has a time at that. */
   const post = async (actor: Actor, { send_at, ...message }: PostedMessage & { conversation_id: string }, reply: FastifyReply) => {
     const { user_id, org_id } = actor
-    if (send_at === undefined) {
-      const sent = await send(sends, { ...message, user_id, org_id })
-      const isNew = sent instanceof Uint8Array
-      reply.code(isNew ? 201 : 200)
-      return isNew ? sent : standing(actor, sent)
-    }
+    if (send_at === undefined) return send(sends, { ...message, user_id, org_id }, reply)
     const scheduled = await bus.request(ScheduleMessage, { actor, ...message, send_at })
     reply.code(scheduled.duplicate ? 200 : 202)
     return { ...scheduled.message, ...(scheduled.duplicate && { duplicate: true }) }
@@ -49,12 +43,6 @@ export function messages(route: Routes, bus: Bus, sends: Sends): void {
 
   /** After a change: the message as whoever changed it sees it. */
   const mine = (actor: Actor, { message_id }: { message_id: string }) => bus.relay(GetMessage, { actor, message_id })
-
-  /** What was sent before, as its sender sees it now: others may have read it meanwhile. */
-  const standing = async (actor: Actor, { id }: { id: string }) => ({
-    ...(await bus.request(GetMessage, { actor, message_id: id })),
-    duplicate: true
-  })
 
   route(ROUTES.listMessages, ({ actor, params, query }) => bus.relay(ListMessages, { actor, ...params, query }))
 
@@ -93,9 +81,8 @@ export function messages(route: Routes, bus: Bus, sends: Sends): void {
 
   route(ROUTES.forward, async ({ actor, params, body, reply }) => {
     const { message, duplicate } = await bus.request(ForwardMessage, { actor, ...params, ...body })
-    if (!duplicate) return { ...message, is_mine: true, is_read: false, read_by: [] }
-    reply.code(200)
-    return standing(actor, message)
+    reply.code(duplicate ? 200 : 201)
+    return { ...message, is_mine: true, is_read: false, read_by: [], ...(duplicate && { duplicate }) }
   })
 
   route(ROUTES.replies, ({ actor, params, query }) => bus.relay(ListReplies, { actor, ...params, query }))
@@ -140,24 +127,25 @@ function withKey(body: PostedMessage, request: FastifyRequest): PostedMessage {
   return message
 }
 
-const TAIL = ',"is_mine":true,"is_read":false,"read_by":[]}'
+const TAIL = ',"is_mine":true,"is_read":false,"read_by":[]'
 const HEAD = '{"message":'
 const DUPLICATE_TAIL = ',"duplicate":true}'
 
 /**
- * Sends one message.
+ * Sends one message and answers with it as its sender sees it.
  *
- * @returns it as its sender sees it, as JSON; where it was sent before, what stands
  * @throws AppError what it was refused with
  */
-function send(sends: Sends, message: Send): Promise<Uint8Array | Message> {
+function send(sends: Sends, message: Send, reply: FastifyReply): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     sends.send(message, undefined, answer => {
       if (answer instanceof AppError) return reject(answer)
+      // The line is {"message":{…}} or {"message":{…},"duplicate":true}: cut, not parsed.
       const line = answer.toString()
-      // The line is {"message":{…}}: cut, not parsed; or {"message":{…},"duplicate":true}.
-      if (line.endsWith(DUPLICATE_TAIL)) resolve(JSON.parse(line).message)
-      else resolve(Buffer.from(`${line.slice(HEAD.length, -2)}${TAIL}`))
+      const isDuplicate = line.endsWith(DUPLICATE_TAIL)
+      const json = line.slice(HEAD.length, isDuplicate ? -DUPLICATE_TAIL.length : -1)
+      reply.code(isDuplicate ? 200 : 201)
+      resolve(Buffer.from(`${json.slice(0, -1)}${TAIL}${isDuplicate ? DUPLICATE_TAIL : '}'}`))
     })
   })
 }
