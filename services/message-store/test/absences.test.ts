@@ -212,7 +212,7 @@ t.test('more people than one answer holds, who came and left, are told in parts'
   t.ok(rounds >= 2)
   const { conversations, has_more } = await ask(Sync, ada, { cursors: { [id]: 0 }, added: false })
   t.equal(has_more, true)
-  t.ok(conversations[0]!.version > 1_000)
+  t.ok(conversations[0]!.version > 400, 'five hundred objects, each at a version of its own')
 })
 
 t.test('counting what is seen agrees with looking at each message, for any absences', async t => {
