@@ -10,6 +10,8 @@ export class Directory {
   /** By organization and person; the profile is the one that their socket has as well, so it costs no memory of its own. */
   readonly #known = new Map<string, Profile>()
   readonly #ensure: Coalescer<Presented, { isRefused: boolean }>
+  /** How often somebody was forgotten: what was asked before that says nothing of them any more. */
+  #forgets = 0
 
   constructor(bus: Bus) {
     this.#ensure = new Coalescer(async profiles => {
@@ -39,7 +41,10 @@ export class Directory {
     const key = profile.org_id + profile.id
     const before = this.#known.get(key)
     if (before && isSame(before, profile)) return ask(undefined)
+    const forgets = this.#forgets
     const answer = await ask({ ...profile, issued_at })
+    // Whoever was deactivated after the store looked would be known for as long as we run, and their old token let in.
+    if (forgets !== this.#forgets) return answer
     const now = this.#known.get(key)
     // Another token of the same person was told at the same time: nobody knows which one came last, so ask again next time.
     if (now && now !== before && !isSame(now, profile)) this.#known.delete(key)
@@ -54,6 +59,7 @@ export class Directory {
 
   /** A person is asked for again with the next call that they make. */
   forget(user_id: string, org_id: string): void {
+    this.#forgets++
     this.#known.delete(org_id + user_id)
   }
 }

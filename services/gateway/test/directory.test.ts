@@ -52,6 +52,18 @@ t.test('a question that fails has made nobody known', async t => {
   t.same(ensured, [[presented(ada)]])
 })
 
+t.test('who is forgotten while the store is asked of them is asked for again', async t => {
+  const { directory, ensured } = setup()
+  const ada = profileOf(person({ name: 'Ada' }))
+  const slow = Promise.withResolvers<void>()
+  const first = directory.tell(identity(ada), () => slow.promise)
+  directory.forget(ada.id, ada.org_id)
+  slow.resolve()
+  await first
+  await directory.ensure(identity(ada))
+  t.same(ensured, [[presented(ada)]])
+})
+
 t.test('of two profiles that are told at once neither is believed to be the one that stands', async t => {
   const { directory, ensured } = setup()
   const ada = profileOf(person({ name: 'Ada' }))
