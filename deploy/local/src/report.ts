@@ -28,9 +28,9 @@ export function stopwatch(): () => string {
   return () => `${((performance.now() - startedAt) / 1000).toFixed(1)} s`
 }
 
-const bold = (text: string) => colour(1, text)
-const green = (text: string) => colour(32, text)
-const red = (text: string) => colour(31, text)
+export const bold = (text: string) => colour(1, text)
+export const green = (text: string) => colour(32, text)
+export const red = (text: string) => colour(31, text)
 
 function colour(code: number, text: string): string {
   return process.stdout.isTTY && !process.env.NO_COLOR ? `\x1b[${code}m${text}\x1b[0m` : text

@@ -11,6 +11,7 @@ import { exitOf, type Server, withParent, withPatience } from './process.ts'
 import { stopwatch } from './report.ts'
 import { COMPILE_CACHE } from './service.ts'
 import { ROOT } from './settings.ts'
+import { TestReport } from './test-report.ts'
 import { buildWebClient, hasWebClient } from './web-client.ts'
 
 /** Copied for each test file, which costs a tenth of a second; migrating an empty database each time costs more. */
@@ -84,7 +85,7 @@ async function prepare(): Promise<boolean> {
   url.pathname = '/postgres'
   env.PARLEY_TEST_DATABASE_URL = url.href
   env.PARLEY_TEST_TEMPLATE = TEMPLATE
-  if (!(await say([process.execPath, join(ROOT, 'services/message-store/src/migrate.ts')], { DATABASE_URL: template }))) {
+  if (!(await say([process.execPath, join(ROOT, 'services/message-store/src/migrate.ts')], { more: { DATABASE_URL: template } }))) {
     return isStopped ? false : fail('the template database could not be migrated')
   }
   if (hasWebClient()) await buildWebClient()
@@ -105,16 +106,14 @@ async function buildTap(): Promise<void> {
 
 async function runTests(args: string[]): Promise<void> {
   headline('tests')
-  let tail = ''
-  const ok = await say([join(BIN, 'tap'), ...(colour ? ['--reporter=base', '--color'] : ['--reporter=tap']), ...args], {}, text => {
-    tail = (tail + text).slice(-20_000)
-  })
+  // Which files were named is all that tells somebody at work on them from the run of everything.
+  const report = new TestReport({ print: text => process.stdout.write(text), names: args.length > 0 })
+  const ok = await say([join(BIN, 'tap'), '--reporter=tap', ...args], { onOutput: text => report.write(text) })
   if (isStopped) return
-  const summaries = [...tail.replaceAll(/\x1b\[[\d;]*m/g, '').matchAll(/^# \{ (total: .*) \}$/gm)]
-  const count = (what: string) => Number(new RegExp(`\\b${what}: (\\d+)`).exec(summaries.at(-1)?.[1] ?? '')?.[1] ?? 0)
-  passed += count('pass')
-  failed += count('fail')
-  if (!ok && count('fail') === 0) fail('the tests did not come to an end')
+  report.end()
+  passed += report.passed
+  failed += report.failures.length
+  if (!ok && report.failures.length === 0) fail('the tests did not come to an end')
 }
 
 async function check(name: string, run: () => Promise<boolean>): Promise<void> {
@@ -137,19 +136,15 @@ function headline(text: string): void {
 }
 
 /** Runs a command and lets it speak. Its process group is its own, so that it can be ended with all it has started. */
-async function say(command: string[], more: NodeJS.ProcessEnv = {}, onText?: (text: string) => void): Promise<boolean> {
+async function say(
+  command: string[],
+  { more = {}, onOutput = text => process.stdout.write(text) }: { more?: NodeJS.ProcessEnv; onOutput?: (text: string) => void } = {}
+): Promise<boolean> {
   if (isStopped) return false
   const [program, ...args] = withParent(command)
   child = spawn(program!, args, { cwd: ROOT, env: { ...env, ...more }, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
-  for (const [from, to] of [
-    [child.stdout!, process.stdout],
-    [child.stderr!, process.stderr]
-  ] as const) {
-    from.setEncoding('utf8').on('data', text => {
-      to.write(text)
-      onText?.(text)
-    })
-  }
+  child.stdout!.setEncoding('utf8').on('data', onOutput)
+  child.stderr!.setEncoding('utf8').on('data', text => process.stderr.write(text))
   const closed = new Promise(resolve => child!.once('close', resolve))
   const { code } = await exitOf(child)
   await closed
