@@ -1,14 +1,12 @@
 import type { Changes } from '@parley/contracts'
 import type { Subscription } from '@parley/nats-kit'
 import type { Connection } from './connection.ts'
+import { Early } from './early.ts'
 import { TYPE_AT, textFrame, textOf, versionOf } from './frame.ts'
 import { Gate } from './gate.ts'
 import { ReadPositions } from './read-positions.ts'
 import type { Gathering, Turn } from './turn.ts'
 
-/** Two stores publish out of order as a matter of course: what came early waited 0.3 to 30 ms for all that was seen. */
-const HOLE_PATIENCE_MS = 100
-const EARLY_MAX_BYTES = 1024 * 1024
 /** What goes out in one turn is mostly far below: then nobody is asked whether there is room for it. */
 const LARGE_BYTES = 64 * 1024
 
@@ -59,15 +57,12 @@ export class Room implements Gathering {
   #moments: Buffer[] = []
   #viewersMoments: Buffer[] = []
   #hasOutput = false
-  readonly #early = new Map<number, Uint8Array>()
-  #earlyBytes = 0
-  #patience: NodeJS.Timeout | undefined
-  /** The version behind which something is missing, and `#patience` runs. */
-  #holeAt: number | undefined
+  readonly #early: Early
 
   constructor(id: string, owner: RoomOwner) {
     this.id = id
     this.#owner = owner
+    this.#early = new Early(() => this.#healNow())
   }
 
   /**
@@ -134,25 +129,9 @@ export class Room implements Gathering {
   }
 
   #hold(version: number, line: Uint8Array): void {
-    if (this.#early.has(version)) return
+    if (!this.#early.hold(version, line)) return
     this.#owner.onHeld()
-    this.#early.set(version, line)
-    this.#earlyBytes += line.length
-    if (this.#earlyBytes <= EARLY_MAX_BYTES) return this.#watchHole()
-    // More than that is fetched again instead of being kept.
-    this.#forgetEarly()
-    this.#healNow()
-  }
-
-  /** Each hole has its own patience: with two stores at full load there is always one, and none of them stays. */
-  #watchHole(): void {
-    if (this.version === undefined || (this.#patience && this.#holeAt === this.version)) return
-    this.#holeAt = this.version
-    clearTimeout(this.#patience)
-    this.#patience = setTimeout(() => {
-      this.#patience = undefined
-      if (this.#early.size > 0) this.#healNow()
-    }, HOLE_PATIENCE_MS)
+    if (this.version !== undefined) this.#early.watch(this.version)
   }
 
   #healNow(): void {
@@ -160,29 +139,15 @@ export class Room implements Gathering {
   }
 
   #acceptEarly(): void {
-    for (const version of this.#early.keys()) if (version <= this.version!) this.#drop(version)
-    for (let line = this.#early.get(this.version! + 1); line; line = this.#early.get(this.version! + 1)) {
-      this.#drop(this.version! + 1)
+    for (let line = this.#early.take(this.version! + 1); line; line = this.#early.take(this.version! + 1)) {
       this.#accept(this.version! + 1, line)
     }
-    if (this.#early.size > 0) return this.#watchHole()
-    clearTimeout(this.#patience)
-    this.#patience = undefined
-  }
-
-  #drop(version: number): void {
-    this.#earlyBytes -= this.#early.get(version)?.length ?? 0
-    this.#early.delete(version)
-  }
-
-  #forgetEarly(): void {
-    this.#early.clear()
-    this.#earlyBytes = 0
+    this.#early.follow(this.version!)
   }
 
   /** What came early and waits for what is missing before it. */
   get early(): number[] {
-    return [...this.#early.keys()]
+    return this.#early.versions
   }
 
   /**
@@ -190,7 +155,7 @@ export class Room implements Gathering {
    * committed, so nobody has made these. They would be taken for a hole for ever, and for the real ones once those come.
    */
   disbelieve(early: readonly number[], head: number): void {
-    for (const version of early) if (version > head) this.#drop(version)
+    for (const version of early) if (version > head) this.#early.drop(version)
   }
 
   #schedule(): void {
@@ -286,9 +251,7 @@ export class Room implements Gathering {
     this.viewersSubscription?.unsubscribe()
     this.#reads?.close()
     this.#viewersReads?.close()
-    clearTimeout(this.#patience)
-    this.#patience = undefined
-    this.#forgetEarly()
+    this.#early.clear()
   }
 }
 
