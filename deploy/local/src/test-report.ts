@@ -1,17 +1,11 @@
-import { Parser, type Result } from 'tap-parser'
+import { type FinalResults, Parser, type Result } from 'tap-parser'
+import { describeExit, type Exit } from './process.ts'
 import { bold, green, red } from './report.ts'
 
-/** Of what a test file says in comments (its seed, say), this much is told with its failures. */
-const COMMENTS_PER_FILE = 30
+/** Of what a test file says besides (its seed, an error of Node's), this much is told with its failures. */
+const REMARKS_PER_FILE = 30
 /** A value that differs in a thousand lines is not read. */
 const LINES_PER_FAILURE = 60
-
-/** One test file, while it runs. */
-interface Told {
-  comments: string[]
-  passed: number
-  failures: string[]
-}
 
 /**
  * Tells what the tests say as TAP (https://testanything.org) the way people read it: a line for each file as it ends, and every
@@ -20,95 +14,130 @@ interface Told {
 export class TestReport {
   passed = 0
   readonly failures: string[] = []
-  readonly #tap = new Parser()
   readonly #print: (text: string) => void
-  readonly #names: boolean
-  #files = 0
+  readonly #files: number
   #ended = 0
 
-  /** @param names whether each passed test is named as well: wanted by who works on a few files */
-  constructor({ print, names }: { print: (text: string) => void; names: boolean }) {
+  /** @param files how many files there will be; those of a single one name each test that passed as well */
+  constructor({ print, files }: { print: (text: string) => void; files: number }) {
     this.#print = print
-    this.#names = names
-    this.#tap.on('plan', ({ end }: { end: number }) => {
-      this.#files = end
-    })
-    this.#tap.on('child', file => this.#followFile(file))
-    this.#tap.on('bailout', (reason: string) => this.#fail({ comments: [], passed: 0, failures: [] }, reason, ''))
+    this.#files = files
+  }
+
+  follow(name: string): FollowedFile {
+    const alone = this.#files === 1
+    const file = new FileReport(name, remark => alone && this.#print(`        ${remark}\n`))
+    const startedAt = performance.now()
+    return {
+      write: tap => file.write(tap),
+      remark: text => file.remark(text),
+      end: exit => {
+        file.end(exit)
+        this.passed += file.passed.length
+        this.failures.push(...file.failures)
+        const count = file.failures.length === 0 ? `${file.passed.length}` : `${file.passed.length}, ${file.failures.length} failed`
+        const place = `${++this.#ended}/${this.#files}`.padStart(7)
+        const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
+        if (alone) for (const title of file.titles) this.#print(`        ${green('•')} ${title}\n`)
+        this.#print(`${place} ${file.failures.length === 0 ? green('•') : red('!')} ${name.padEnd(60)} ${count} in ${seconds} s\n`)
+        for (const failure of file.failures) this.#print(failure)
+      }
+    }
+  }
+
+  end(): void {
+    if (this.failures.length === 0 || this.#files === 1) return
+    this.#print(`\n${bold(`${this.failures.length} failed`)}\n`)
+    for (const failure of this.failures) this.#print(failure)
+  }
+}
+
+interface FollowedFile {
+  write(tap: string): void
+  /** Takes what it says elsewhere. */
+  remark(text: string): void
+  end(exit: Exit): void
+}
+
+class FileReport {
+  /** Names of the checks that held. */
+  readonly passed: string[] = []
+  /** Names of the tests that passed. */
+  readonly titles: string[] = []
+  readonly failures: string[] = []
+  readonly #name: string
+  readonly #tap = new Parser()
+  readonly #onRemark: (remark: string) => void
+  readonly #remarks: string[] = []
+
+  constructor(name: string, onRemark: (remark: string) => void) {
+    this.#name = name
+    this.#onRemark = onRemark
+    this.#follow(this.#tap, [name])
+    this.#tap.on('bailout', (reason: string) => this.#fail([name], reason))
+    this.#tap.on('extra', (text: string) => this.remark(text))
   }
 
   write(tap: string): void {
     this.#tap.write(tap)
   }
 
-  end(): void {
+  remark(text: string): void {
+    for (const line of text.trimEnd().split('\n')) {
+      this.#remarks.push(line)
+      this.#onRemark(line)
+    }
+    this.#remarks.splice(0, this.#remarks.length - REMARKS_PER_FILE)
+  }
+
+  /** A file whose tests failed ends with 1; what ends otherwise, or has said nothing, did not get to its tests or through them. */
+  end(exit: Exit): void {
     this.#tap.end()
-    if (this.failures.length === 0 || this.#files === 1) return
-    this.#print(`\n${bold(`${this.failures.length} failed`)}\n`)
-    for (const failure of this.failures) this.#print(failure)
+    const isTold = exit.code === 1 ? this.failures.length > 0 : exit.code === 0 && this.passed.length + this.failures.length > 0
+    if (!isTold) this.#fail([this.#name], `ended with ${describeExit(exit)} before it was through`)
   }
 
-  #followFile(file: Parser): void {
-    const told: Told = { comments: [], passed: 0, failures: [] }
-    const startedAt = performance.now()
-    this.#follow(file, [file.name], told)
-    file.on('complete', () => {
-      this.#ended++
-      const seconds = ((file.time ?? performance.now() - startedAt) / 1000).toFixed(1)
-      const mark = told.failures.length === 0 ? green('•') : red('!')
-      const many = told.failures.length === 0 ? `${told.passed}` : `${told.passed}, ${told.failures.length} failed`
-      const place = `${this.#ended}/${this.#files}`.padStart(7)
-      this.#print(`${place} ${mark} ${file.name.padEnd(60)} ${many} in ${seconds} s\n`)
-      for (const failure of told.failures) this.#print(failure)
-    })
-  }
-
-  #follow(test: Parser, path: string[], told: Told): void {
-    let below = 0
+  #follow(test: Parser, path: string[]): void {
+    let failedBelow = 0
     test.on('comment', (text: string) => {
-      if (!/^# (Subtest|time=)/.test(text)) told.comments.push(text.trim())
-      if (told.comments.length > COMMENTS_PER_FILE) told.comments.shift()
+      if (!/^# (Subtest|time=|\{ total)/.test(text)) this.remark(text)
     })
     test.on('child', (child: Parser) => {
-      const before = told.failures.length
-      this.#follow(child, [...path, child.name], told)
+      const before = this.failures.length
+      this.#follow(child, [...path, child.name])
       child.on('complete', () => {
-        below = told.failures.length - before
+        failedBelow = this.failures.length - before
       })
     })
     test.on('assert', (result: Result) => {
-      if (result.ok && !result.closingTestPoint) {
-        told.passed++
-        this.passed++
-      }
-      if (result.ok && result.closingTestPoint && this.#names) this.#print(`${'  '.repeat(path.length)}${green('•')} ${result.name}\n`)
+      if (result.ok) (result.closingTestPoint ? this.titles : this.passed).push(result.name)
       // A test that failed by what is in it has been told already.
-      if (!result.ok && !(result.closingTestPoint && below > 0)) this.#fail(told, [...path, result.name].join(' › '), detailsOf(result))
-      below = 0
+      else if (!result.closingTestPoint || failedBelow === 0) this.#fail([...path, result.name], detailsOf(result))
+      failedBelow = 0
+    })
+    test.on('complete', ({ failures }: FinalResults) => {
+      for (const { tapError } of failures) if (tapError) this.#fail(path, tapError)
     })
   }
 
-  #fail(told: Told, title: string, details: string): void {
-    const said = told.failures.length === 0 ? told.comments.map(comment => `    ${comment}\n`).join('') : ''
-    const failure = `\n${red('!')} ${bold(title)}\n${details}${said}`
-    told.failures.push(failure)
-    this.failures.push(failure)
+  #fail(path: string[], details: string): void {
+    const remarks = this.failures.length === 0 ? this.#remarks : []
+    const lines = [...details.split('\n').filter(Boolean), ...remarks].map(line => `    ${line}\n`)
+    this.failures.push(`\n${red('!')} ${bold(path.join(' › '))}\n${lines.join('')}`)
   }
 }
 
 function detailsOf({ diag }: Result): string {
   if (!diag) return ''
   const { diff, at, stack, source, ...others } = diag
-  const place = at?.fileName ? `${at.fileName}:${at.lineNumber}:${at.columnNumber}` : undefined
   const lines: string[] = []
-  if (place) lines.push(`at ${place}`)
-  if (diff) lines.push(...String(diff).trimEnd().split('\n'))
+  if (at?.fileName) lines.push(`at ${at.fileName}:${at.lineNumber}:${at.columnNumber}`)
+  else if (stack) lines.push(...stack.trimEnd().split('\n'))
+  if (diff) lines.push(...diff.trimEnd().split('\n'))
   else for (const [name, value] of Object.entries(others)) lines.push(...`${name}: ${textOf(value)}`.split('\n'))
-  if (stack && !place) lines.push(...String(stack).trimEnd().split('\n'))
-  if (source) lines.push(...String(source).trimEnd().split('\n'))
-  const shown = lines.slice(0, LINES_PER_FAILURE)
-  if (lines.length > shown.length) shown.push(`… ${lines.length - shown.length} lines more`)
-  return shown.map(line => `    ${line}\n`).join('')
+  if (source) lines.push(...source.trimEnd().split('\n'))
+  if (lines.length > LINES_PER_FAILURE) lines.splice(LINES_PER_FAILURE, Infinity, `… ${lines.length - LINES_PER_FAILURE} lines more`)
+  return lines.join('\n')
 }
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value.trimEnd() : JSON.stringify(value, undefined, 2))

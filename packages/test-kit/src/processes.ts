@@ -67,11 +67,8 @@ export class TestProcess {
   /** @throws Error with the end of its log when it is not ready in time */
   async start(): Promise<void> {
     const log = await open(this.#logFile, 'a')
-    const { NODE_OPTIONS, ...env } = this.#env
-    // As it is deployed: tap puts a loader into the options of every Node that a test starts, which doubles what a start costs.
-    const options = NODE_OPTIONS === undefined ? ['-u', 'NODE_OPTIONS'] : [`NODE_OPTIONS=${NODE_OPTIONS}`]
-    const child = spawn('/usr/bin/env', [...options, process.execPath, ...NODE_FLAGS, this.#entry], {
-      env: { ...COMPILE_CACHE, ...env },
+    const child = spawn(process.execPath, [...NODE_FLAGS, this.#entry], {
+      env: { ...COMPILE_CACHE, ...this.#env },
       stdio: ['ignore', log.fd, log.fd, 'ipc']
     })
     await log.close()
