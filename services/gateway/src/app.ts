@@ -73,6 +73,11 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   metrics.gauge('sockets', 'Open sockets.', () => sockets.size)
   metrics.gauge('sockets_slow', 'Sockets whose clients do not take what they are sent.', () => hub.size.slow)
   metrics.gauge('conversations_followed', 'Conversations that this gateway follows.', () => hub.size.conversations)
+  metrics.gauge(
+    'hole_patience_seconds',
+    'How long a missing event is waited for before the store is asked for it.',
+    () => hub.patience.ms(performance.now()) / 1_000
+  )
   metrics.gauge('sends_in_hand', 'Sends that wait for their acknowledgement.', () => sends.inHand)
 
   const door = await createDoor(config, log)

@@ -4,6 +4,7 @@ import { failOnLeftovers, person, profileOf, until } from '@parley/test-kit'
 import t, { type Test } from 'tap'
 import { textFrame } from '../src/socket/frame.ts'
 import { Gate } from '../src/socket/gate.ts'
+import { Patience } from '../src/socket/patience.ts'
 import { Room } from '../src/socket/room.ts'
 import { openPair } from './pair.ts'
 
@@ -18,6 +19,8 @@ async function setup(t: Test) {
   const parted: { id: string; version: number }[] = []
   const room: Room = new Room(id, {
     turn,
+    // Long after the gateway began: a hole is waited for 100 ms.
+    patience: new Patience(performance.now() - 600_000),
     heal: ({ version }) => heals.push(version!),
     onHeld: () => {},
     part: (_, { id }, version) => parted.push({ id, version })

@@ -1,21 +1,32 @@
-/** Two stores publish out of order as a matter of course: what came early waited 0.3 to 30 ms for all that was seen. */
-const HOLE_PATIENCE_MS = 100
+import type { Patience } from './patience.ts'
+
 const MAX_BYTES = 1024 * 1024
 
+/** An event that is missing: something newer is here. */
+interface Hole {
+  version: number
+  since: number
+}
+
 /**
- * What came of one conversation before something that is missing. It is held until that comes; where it does not come in
- * time, or too much would have to be held meanwhile, the store has to be asked for it.
+ * What came of one conversation before something that is missing: two stores publish out of order as a matter of course.
+ * It is held until that comes; where it does not come in time, or too much would have to be held meanwhile, the store has
+ * to be asked for it.
  */
 export class Early {
   readonly #lines = new Map<number, Uint8Array>()
+  readonly #patience: Patience
   readonly #onHole: () => void
   #bytes = 0
   #timer: NodeJS.Timeout | undefined
-  /** The version that is missing, and that `#timer` runs for. */
-  #missing: number | undefined
+  /** What is missing next. */
+  #hole: Hole | undefined
+  /** What the store was asked for last: it may come by itself yet. */
+  #asked: Hole | undefined
 
   /** @param onHole told when a hole has stayed for too long, and again where it stays after that and more comes */
-  constructor(onHole: () => void) {
+  constructor(patience: Patience, onHole: () => void) {
+    this.#patience = patience
     this.#onHole = onHole
   }
 
@@ -51,6 +62,22 @@ export class Early {
     this.#lines.delete(version)
   }
 
+  /**
+   * Says that a version has come that is not early: where it is one that was missing, patience learns how late it was. What
+   * comes live and what the store answers are two things, so there is no guessing which of them it was that filled a hole.
+   */
+  came(version: number): void {
+    if (version === this.#hole?.version) this.#learn(this.#hole)
+    else if (version === this.#asked?.version) this.#learn(this.#asked)
+  }
+
+  #learn(hole: Hole): void {
+    const now = performance.now()
+    this.#patience.learn(now - hole.since, now)
+    if (this.#hole === hole) this.#stopWaiting()
+    if (this.#asked === hole) this.#asked = undefined
+  }
+
   /** Says where the conversation has got to: what is older is of no use any more, and what is missing next is waited for. */
   follow(version: number): void {
     for (const held of this.#lines.keys()) if (held <= version) this.drop(held)
@@ -58,23 +85,35 @@ export class Early {
   }
 
   /**
-   * Waits for what is missing behind this version, where something is. Each hole has its own patience: with two stores at
+   * Waits for what is missing behind this version, where something is. Each hole has a time of its own: with two stores at
    * full load there is always one, and none of them stays.
    */
   watch(version: number): void {
-    if (this.#timer && this.#missing === version + 1 && this.#lines.size > 0) return
-    this.#stopWaiting()
+    if (this.#lines.size === 0) return this.#stopWaiting()
+    const now = performance.now()
+    if (this.#hole?.version !== version + 1) {
+      this.#stopWaiting()
+      this.#hole = { version: version + 1, since: now }
+    } else if (this.#timer) {
+      return
+    }
+    const hole = this.#hole
+    // Where we were late ourselves, what is missing may have arrived and only wait to be read: that comes first.
+    this.#timer = setTimeout(() => setImmediate(() => this.#ask(hole)), this.#patience.ms(now))
+  }
+
+  #ask(hole: Hole): void {
+    if (this.#hole !== hole) return
+    this.#timer = undefined
     if (this.#lines.size === 0) return
-    this.#missing = version + 1
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined
-      if (this.#lines.size > 0) this.#onHole()
-    }, HOLE_PATIENCE_MS)
+    this.#asked = hole
+    this.#onHole()
   }
 
   #stopWaiting(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
+    this.#hole = undefined
   }
 
   /** Forgets everything, and waits for nothing. */

@@ -15,6 +15,7 @@ import { Coalescer } from '../coalescer.ts'
 import { CatchUp } from './catch-up.ts'
 import type { Connection, PersonalMessage, Range } from './connection.ts'
 import { textFrame, textOf } from './frame.ts'
+import { Patience } from './patience.ts'
 import { Room, type RoomOwner } from './room.ts'
 import type { Turn } from './turn.ts'
 
@@ -43,6 +44,7 @@ export interface Person {
  */
 export class Hub implements RoomOwner {
   readonly turn: Turn
+  readonly patience = new Patience(performance.now())
   readonly catchUp: CatchUp
   readonly #bus: Bus
   readonly #log: FastifyBaseLogger
@@ -259,7 +261,7 @@ export class Hub implements RoomOwner {
           const head = await this.#heads.ask(room.id)
           // A moment's grace: the event of a change just made may be on its way.
           if (head !== undefined && room.version !== undefined && head > room.version) {
-            await new Promise(resolve => setTimeout(resolve, HEAL_RETRY_MS))
+            await new Promise(resolve => setTimeout(resolve, Math.max(HEAL_RETRY_MS, this.patience.ms(performance.now()))))
             if (head > room.version) this.heal(room)
           }
         })

@@ -4,6 +4,7 @@ import type { Connection } from './connection.ts'
 import { Early } from './early.ts'
 import { TYPE_AT, textFrame, textOf, versionOf } from './frame.ts'
 import { Gate } from './gate.ts'
+import type { Patience } from './patience.ts'
 import { ReadPositions } from './read-positions.ts'
 import type { Gathering, Turn } from './turn.ts'
 
@@ -13,6 +14,7 @@ const LARGE_BYTES = 64 * 1024
 /** What a room asks for when a version is missing, and tells of. */
 export interface RoomOwner {
   readonly turn: Turn
+  readonly patience: Patience
   heal(room: Room): void
   onHeld(): void
   /** A connection's person is not in this conversation any more, since this version. */
@@ -62,7 +64,7 @@ export class Room implements Gathering {
   constructor(id: string, owner: RoomOwner) {
     this.id = id
     this.#owner = owner
-    this.#early = new Early(() => this.#healNow())
+    this.#early = new Early(owner.patience, () => this.#healNow())
   }
 
   /**
@@ -77,8 +79,12 @@ export class Room implements Gathering {
       from = end === -1 ? data.length : end + 1
       const version = versionOf(line)
       if (version === undefined) continue
-      if (version === (this.version ?? Number.NaN) + 1) this.#accept(version, line)
-      else if (this.version === undefined || version > this.version) this.#hold(version, line)
+      if (this.version === undefined || version > this.version + 1) {
+        this.#hold(version, line)
+      } else {
+        if (version > this.version) this.#accept(version, line)
+        this.#early.came(version)
+      }
     }
     if (this.#early.size > 0 && this.version !== undefined) this.#acceptEarly()
   }
