@@ -15,7 +15,12 @@ export class Directory {
 
   constructor(bus: Bus) {
     this.#ensure = new Coalescer(async profiles => {
-      const { refused = [] } = await bus.request(EnsureUsers, { users: profiles })
+      const people = new Map<string, Presented>()
+      for (const profile of profiles) {
+        const key = profile.org_id + profile.id
+        people.set(key, newestOf(people.get(key), profile))
+      }
+      const { refused = [] } = await bus.request(EnsureUsers, { users: [...people.values()] })
       const gone = new Set(refused.map(({ user_id, org_id }) => org_id + user_id))
       return profiles.map(({ id, org_id }) => ({ isRefused: gone.has(org_id + id) }))
     }, 200)
@@ -66,6 +71,17 @@ export class Directory {
 
 /** The host application took the person away, and nothing newer than that says otherwise. */
 export const revoked = (): AppError => new AppError('unauthenticated', 'this person was deactivated after the token was issued')
+
+/**
+ * Of two profiles of one person the one whose token was issued last, of two of one moment the other: a question to the store
+ * has room for one, and an old token would answer for the new one, which brings back who was deactivated in between.
+ */
+export function newestOf(one: Presented | undefined, other: Presented): Presented {
+  return one && issuedAt(one) > issuedAt(other) ? one : other
+}
+
+/** What does not say when it was issued is older than all that do, as for the store. */
+const issuedAt = ({ issued_at }: Presented): number => issued_at ?? Number.NEGATIVE_INFINITY
 
 /** Profiles are flat and made in one place, so each has the same fields. */
 function isSame(one: Profile, other: Profile): boolean {

@@ -1,7 +1,7 @@
 import { type LiveState, OpenUsers, type Presented } from '@parley/contracts'
 import type { Bus } from '@parley/nats-kit'
 import { Coalescer } from '../coalescer.ts'
-import { revoked } from '../directory.ts'
+import { newestOf, revoked } from '../directory.ts'
 import type { Hub } from './hub.ts'
 
 export const PEOPLE_MAX = 200
@@ -44,7 +44,8 @@ export class LiveStates {
     const people = new Map<string, Question>()
     for (const { user_id, org_id, news } of users) {
       const key = org_id + user_id
-      people.set(key, { user_id, org_id, news: news ?? people.get(key)?.news })
+      const known = people.get(key)?.news
+      people.set(key, { user_id, org_id, news: news ? newestOf(known, news) : known })
     }
     for (const { user_id, org_id } of people.values()) this.#hub.hear(user_id, org_id)
     const states = await this.#openUsers([...people.values()])
