@@ -4,6 +4,7 @@ import { failOnLeftovers, person, profileOf, until } from '@parley/test-kit'
 import type { FastifyBaseLogger } from 'fastify'
 import t, { type Test } from 'tap'
 import { Directory } from '../src/directory.ts'
+import { SOCKETS_PER_USER_MAX } from '../src/limits.ts'
 import { ADMITTED_MAX } from '../src/socket/admission.ts'
 import { Hub } from '../src/socket/hub.ts'
 import { Session } from '../src/socket/session.ts'
@@ -78,6 +79,32 @@ function setup(t: Test) {
     }
   }
 }
+
+t.test('who is deactivated while their socket waits to be let in is not let in', async t => {
+  const { directory, identity, come, admission, storm, deactivate } = setup(t)
+  await directory.ensure(identity(7))
+  const end = storm()
+  const late = await come(7)
+  await until(() => admission.size.waiting === 1, { what: 'it waits' })
+  deactivate(8)
+  end()
+  await until(() => late.code ?? late.ready, { what: 'it is closed or let in' })
+  t.same(late, { ready: false, code: 4001 })
+})
+
+t.test('of all sockets of one person that wait to be let in only so many are as may be open', async t => {
+  const { come, admission, storm } = setup(t)
+  const end = storm()
+  const sockets: Awaited<ReturnType<typeof come>>[] = []
+  for (let n = 0; n <= SOCKETS_PER_USER_MAX; n++) sockets.push(await come(7))
+  await until(() => admission.size.waiting === sockets.length, { what: 'all of them wait' })
+  end()
+  await until(() => sockets.every(({ code, ready }) => code ?? ready), { what: 'each is closed or let in' })
+  t.same(
+    sockets.map(({ ready }) => ready),
+    sockets.map((_, n) => n < SOCKETS_PER_USER_MAX)
+  )
+})
 
 for (const [what, tokens] of Object.entries({ 'the old one first': [7, 9], 'the new one first': [9, 7] })) {
   t.test(`who was deactivated and has a newer token is let in, also where an old one is asked of with it: ${what}`, async t => {

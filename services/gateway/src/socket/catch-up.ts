@@ -28,6 +28,12 @@ const TOLD_WHOLE_MAX = 20
 type Added = Static<typeof ConversationAdded>
 type Removed = Static<typeof ConversationRemoved>
 
+/** The state that a connection comes in with, and what lets live frames through to it. */
+export interface Followed {
+  state: LiveState
+  open: () => void
+}
+
 /** What bringing a connection in step came to: conversations that are not its person's any more, or must be read anew. */
 export interface Brought {
   isDone: boolean
@@ -63,19 +69,16 @@ export class CatchUp {
   }
 
   /**
-   * Lets a connection follow its person and all their conversations.
+   * Lets a connection follow its person and all their conversations; whoever calls has had it wait for its `admission`. At
+   * once it is among its person's sockets, and ends with them where they are deactivated.
    *
    * Resolves once the subscriptions stand: everything that is committed after the state it gives reaches the connection,
    * after what the caller sends in this turn. Live frames that came meanwhile are held; `open` lets them through.
    *
    * @param news the person's profile, where the store may not have it so yet: it has when this resolves
-   * @throws AppError unavailable where too many come at once, unauthenticated where the person was deactivated since
+   * @throws AppError unavailable where the store is away, unauthenticated where the person was deactivated since
    */
-  follow(connection: Connection, news?: Presented): Promise<{ state: LiveState; open: () => void }> {
-    return this.admission.run(() => this.#follow(connection, news))
-  }
-
-  async #follow(connection: Connection, news: Presented | undefined): Promise<{ state: LiveState; open: () => void }> {
+  async follow(connection: Connection, news?: Presented): Promise<Followed> {
     const { id: user_id, org_id } = connection.identity!.profile
     connection.onSlow = this.#slowReaders.recoverLater
     this.#hub.followPerson(connection)

@@ -3,8 +3,9 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { RawData } from 'ws'
 import type { Directory } from '../directory.ts'
 import { AUTH_WITHIN_MS, HEARTBEAT_INTERVAL_MS, LIMITS, RECONNECT_MAX_JITTER_MS, SOCKETS_PER_USER_MAX } from '../limits.ts'
-import type { Tokens } from '../tokens.ts'
+import type { Identity, Tokens } from '../tokens.ts'
 import { FrameBudget, MalformedBudget } from './budgets.ts'
+import type { Followed } from './catch-up.ts'
 import { type Commands, idIn, idOf, refuse, runCommand } from './commands.ts'
 import type { Connection } from './connection.ts'
 import type { Hub } from './hub.ts'
@@ -79,7 +80,7 @@ export class Session {
   }
 
   async #enter(credential: () => Promise<string>, id: string | undefined): Promise<void> {
-    const { hub, tokens, directory, log } = this.#services
+    const { hub, tokens, log } = this.#services
     const connection = this.connection
     const early: string[] = []
     if (this.#state.phase === 'unknown') clearTimeout(this.#state.deadline)
@@ -87,16 +88,15 @@ export class Session {
     try {
       const identity = await tokens.verify(await credential())
       if (!connection.isOpen) return
-      const { id: user_id, org_id } = identity.profile
-      if ((hub.connectionsOf(user_id, org_id)?.size ?? 0) >= SOCKETS_PER_USER_MAX) return connection.close('too_many_sockets')
       connection.identity = identity
-      const { state, open } = await directory.tell(identity, news => hub.catchUp.follow(connection, news))
-      if (!connection.isOpen) return hub.leave(connection)
+      const followed = await hub.catchUp.admission.run(() => this.#follow(identity))
+      if (!followed || !connection.isOpen) return hub.leave(connection)
+      const { state, open } = followed
       connection.send({
         type: 'ready',
         ...(id !== undefined && { id }),
         connection_id: connection.id,
-        user_id,
+        user_id: identity.profile.id,
         server_time: new Date().toISOString(),
         heartbeat_interval_ms: HEARTBEAT_INTERVAL_MS,
         reconnect_max_jitter_ms: RECONNECT_MAX_JITTER_MS,
@@ -116,6 +116,24 @@ export class Session {
         connection.close('overloaded')
       }
     }
+  }
+
+  /**
+   * Its turn has come. Only now, and not before it waited, is it looked at who else is here and whether the store knows the
+   * person: meanwhile they may have been deactivated, and none of those who wait is among the sockets that are ended then.
+   *
+   * @returns undefined where it does not come in
+   */
+  async #follow(identity: Identity): Promise<Followed | undefined> {
+    const { hub, directory } = this.#services
+    const connection = this.connection
+    const { id: user_id, org_id } = identity.profile
+    if (!connection.isOpen) return undefined
+    if ((hub.connectionsOf(user_id, org_id)?.size ?? 0) >= SOCKETS_PER_USER_MAX) {
+      connection.close('too_many_sockets')
+      return undefined
+    }
+    return directory.tell(identity, news => hub.catchUp.follow(connection, news))
   }
 
   /** Answers a frame, whatever it is; never throws. */
