@@ -42,7 +42,10 @@ t.test('a consumer that somebody deletes is made anew within 15 s, and goes on w
   // It looks every five seconds, and has to have seen what is acknowledged.
   await delay(6_000)
 
-  await manager.consumers.delete('EVT', 'counter')
+  // A server that writes the consumer's state meanwhile has deleted it as well, and says that its folder is not empty.
+  await manager.consumers.delete('EVT', 'counter').catch(error => {
+    if (!/directory not empty/.test(error.message)) throw error
+  })
   await publish(connection, ...lines(6, 8))
   await untilTotal(8)
   const { config, delivered } = await manager.consumers.info('EVT', 'counter')
