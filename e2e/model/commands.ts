@@ -33,7 +33,7 @@ export const script = fc.array(
     { withCrossShrink: true },
     command(1, 'nothing', {}),
     command(14, 'send', { who: any, bySocket }),
-    command(4, 'send at once', { count: fc.integer({ min: 2, max: 8 }), kill: fc.option(service, { freq: 8 }), which: any }),
+    command(4, 'send at once', { count: fc.integer({ min: 2, max: 8 }), kill: fc.option(service, { freq: 2 }), which: any }),
     command(4, 'retry', { which: any }),
     command(6, 'edit', { which: any, bySocket }),
     command(5, 'delete', { which: any, bySocket }),

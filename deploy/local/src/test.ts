@@ -4,6 +4,7 @@ import { glob, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { bundleServices } from './bundle.ts'
 import { cacheFolder, findProgram, NATS, REDIS } from './debian-packages.ts'
 import { findWrongEdges } from './layers.ts'
 import { startPostgres } from './postgres.ts'
@@ -58,7 +59,7 @@ try {
   // With arguments somebody works on a few test files and wants their result alone.
   const args = process.argv.slice(2)
   if (args.length === 0) await checkSources()
-  if (await prepare()) await runTests(args)
+  if (await prepare({ all: args.length === 0 })) await runTests(args)
 } catch (error) {
   if (!isStopped) fail(error instanceof Error ? (error.stack ?? error.message) : String(error))
 } finally {
@@ -83,7 +84,7 @@ async function checkSources(): Promise<void> {
 }
 
 /** Brings up what every test file takes for granted. @returns false when that failed, which is counted */
-async function prepare(): Promise<boolean> {
+async function prepare({ all }: { all: boolean }): Promise<boolean> {
   headline('servers and web client')
   const took = stopwatch()
   // Test files start servers themselves: where the cache cannot be written, they share one that ends with this run.
@@ -103,6 +104,7 @@ async function prepare(): Promise<boolean> {
     return isStopped ? false : fail('the template database could not be migrated')
   }
   if (hasWebClient()) await buildWebClient()
+  if (all) env.PARLEY_TEST_SERVICES = await bundleServices()
   process.stdout.write(`${took()}\n`)
   return !isStopped
 }

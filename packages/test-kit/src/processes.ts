@@ -116,6 +116,12 @@ export class TestProcess {
   }
 }
 
+/** A run of all tests has put each service into one file; what is loaded into a service looks for the packages themselves. */
+function entryOf(service: string, env: NodeJS.ProcessEnv = {}): string {
+  const bundles = process.env.PARLEY_TEST_SERVICES
+  return bundles && !env.NODE_OPTIONS ? join(bundles, `${service}.mjs`) : join(SERVICES, service, 'src/main.ts')
+}
+
 interface Doors {
   url: string
   opsUrl: string
@@ -133,7 +139,7 @@ async function startProcess(t: Scope, service: string, env: NodeJS.ProcessEnv, {
   const opsPort = await freePort()
   const started = new TestProcess({
     name,
-    entry: join(SERVICES, service, 'src/main.ts'),
+    entry: entryOf(service, options.env),
     // Nothing of the runner's own environment: it would follow the process into the service.
     env: { PATH: process.env.PATH, NODE_ENV: 'test', OPS_PORT: `${opsPort}`, PARLEY_INSTANCE: name, ...env, ...options.env },
     url: port === undefined ? '' : `http://127.0.0.1:${port}`,
