@@ -45,7 +45,7 @@ t.test('who is added is in, everyone is told, and a message of the system tells 
   await say(ada, id, 'before')
   const [heard, personal] = [await listen(id), await told(cem)]
 
-  const { participant, added } = await add(ada, id, { id: cem.id.toUpperCase() }, 'admin')
+  const { participant, added } = await add(ada, id, cem, 'admin')
   t.equal(added, true)
   t.doesNotThrow(() => check(Participant, participant))
   t.match(participant, { user_id: cem.id, display_name: 'Cem', role: 'admin', is_active: true, last_read_seq: 2 })

@@ -27,8 +27,7 @@ export function blocks({ bus, people }: Store): void {
 }
 
 /** @throws AppError self_conversation, user_not_found */
-async function requireAnother(db: Kysely<Tables>, actor: Caller, given: string): Promise<string> {
-  const user_id = given.toLowerCase()
+async function requireAnother(db: Kysely<Tables>, actor: Caller, user_id: string): Promise<string> {
   if (user_id === actor.user_id) throw new AppError('self_conversation', 'nobody blocks themselves')
   const [user] = await findUsers(db, actor.org_id, [user_id])
   if (!user) throw new AppError('user_not_found', `no person ${user_id}`)

@@ -34,7 +34,7 @@ export function conversationSettings({ bus, people, publisher }: Store): void {
     const { batch } = newBatch()
     const { seen, told } = await people.asUser(actor, async (db): Promise<{ seen: Conversation; told: ChangesAt | undefined }> => {
       requireParticipant(await findMembership(db, actor, conversation_id), conversation_id)
-      const change = await ConversationChange.begin(db, conversation_id.toLowerCase(), actor.user_id)
+      const change = await ConversationChange.begin(db, conversation_id, actor.user_id)
       const { id } = change.conversation
       // Read behind the lock: whoever was unmade an admin meanwhile is none.
       const { role } = requirePlace((await findPlaces(db, id, [actor.user_id])).get(actor.user_id))
@@ -57,7 +57,7 @@ export function conversationSettings({ bus, people, publisher }: Store): void {
       return changeMembership(db, { conversation_id: id, user_id: actor.user_id }, change)
     })
     const { org_id, user_id } = actor
-    bus.publish(UserMoment, { org_id, user_id }, { type: 'membership_updated', conversation_id: conversation_id.toLowerCase(), my })
+    bus.publish(UserMoment, { org_id, user_id }, { type: 'membership_updated', conversation_id, my })
     return my
   })
 }

@@ -76,12 +76,12 @@ export function conversations(app: Store): void {
     if (participant_ids === undefined && (type === 'group' || type === 'direct')) refuseField('/participant_ids', 'is missing')
     if (type === 'project' && project_id === undefined) refuseField('/project_id', 'is missing')
     if (type !== 'project' && project_id !== undefined) refuseField('/project_id', 'belongs to conversations of type project')
-    const others = [...new Set((participant_ids ?? []).map(id => id.toLowerCase()))].filter(id => type === 'direct' || id !== actor.user_id)
+    const others = [...new Set(participant_ids)].filter(id => type === 'direct' || id !== actor.user_id)
     if (type === 'direct' && others.length !== 1)
       throw new AppError('direct_conversation', 'a direct conversation has exactly one other person')
     return create(app, actor, {
       type,
-      project_id: project_id?.toLowerCase() ?? null,
+      project_id: project_id ?? null,
       history: history ?? historyOf(type),
       others,
       title: (title !== undefined && type !== 'direct' && cleanName(title, 'title', TITLE_MAX)) || null,
@@ -90,9 +90,7 @@ export function conversations(app: Store): void {
     })
   })
 
-  bus.serve(GetDirectConversation, ({ actor, user_id, message }) =>
-    create(app, actor, { ...DIRECT, others: [user_id.toLowerCase()] }, message)
-  )
+  bus.serve(GetDirectConversation, ({ actor, user_id, message }) => create(app, actor, { ...DIRECT, others: [user_id] }, message))
 
   bus.serve(ListParticipants, ({ actor, conversation_id, query }) =>
     people.asUser(

@@ -11,10 +11,9 @@ export function hostDirectory({ bus, store }: Store): void {
   bus.serve(PutUser, ({ actor, user_id, display_name, name, username, title, department, avatar_url, email, role }) => {
     requireService(actor)
     const { org_id } = actor
-    const id = user_id.toLowerCase()
     return store.transaction(async db => {
       const isKnown = await putUser(db, {
-        id,
+        id: user_id,
         org_id,
         display_name: required(display_name ?? name, 'display_name'),
         username: username === undefined ? undefined : required(username, 'username'),
@@ -25,7 +24,7 @@ export function hostDirectory({ bus, store }: Store): void {
         role
       })
       if (!isKnown) throw new AppError('user_erased', 'this person was erased: give them another id')
-      const [user] = await findUsers(db, org_id, [id])
+      const [user] = await findUsers(db, org_id, [user_id])
       return user!
     })
   })
@@ -33,10 +32,9 @@ export function hostDirectory({ bus, store }: Store): void {
   bus.serve(DeactivateUser, async ({ actor, user_id }) => {
     requireService(actor)
     const { org_id } = actor
-    const id = user_id.toLowerCase()
-    const isThere = await store.query(db => deactivateUser(db, org_id, id))
+    const isThere = await store.query(db => deactivateUser(db, org_id, user_id))
     if (!isThere) throw new AppError('user_not_found', `no person ${user_id}`)
-    bus.publish(UserDeactivated, {}, { user_id: id, org_id })
+    bus.publish(UserDeactivated, {}, { user_id, org_id })
     return { deactivated: true }
   })
 }

@@ -25,8 +25,7 @@ export function jobs({ bus, people, store, jobs }: Store): void {
           .executeTakeFirst()
         if (!found) throw new AppError('conversation_not_found', `no conversation ${conversation_id}`)
       }
-      const subject_id = conversation_id?.toLowerCase() ?? null
-      return jobs.submit(db, { org_id, kind: 'purge', subject_id, params: { before }, created_by })
+      return jobs.submit(db, { org_id, kind: 'purge', subject_id: conversation_id ?? null, params: { before }, created_by })
     })
     return toJob(job)
   })
@@ -34,27 +33,25 @@ export function jobs({ bus, people, store, jobs }: Store): void {
   bus.serve(EraseUser, async ({ actor, user_id }) => {
     requireAdmin(actor)
     const { org_id, user_id: created_by } = actor
-    const subject_id = user_id.toLowerCase()
     await jobs.ready()
     const job = await store.transaction(async db => {
       // It holds the person's row, so of two who ask at once the second finds the job of the first.
-      if (!(await eraseProfile(db, org_id, subject_id))) throw new AppError('user_not_found', `no person ${user_id}`)
-      const standing = await findErasure(db, org_id, subject_id)
-      return standing ?? jobs.submit(db, { org_id, kind: 'erase', subject_id, params: {}, created_by })
+      if (!(await eraseProfile(db, org_id, user_id))) throw new AppError('user_not_found', `no person ${user_id}`)
+      const standing = await findErasure(db, org_id, user_id)
+      return standing ?? jobs.submit(db, { org_id, kind: 'erase', subject_id: user_id, params: {}, created_by })
     })
-    bus.publish(UserDeactivated, {}, { user_id: subject_id, org_id })
+    bus.publish(UserDeactivated, {}, { user_id, org_id })
     return toJob(job)
   })
 
   bus.serve(ExportUser, async ({ actor, user_id }) => {
     requireAdmin(actor)
     const { org_id, user_id: created_by } = actor
-    const subject_id = user_id.toLowerCase()
     await jobs.ready()
     const job = await store.transaction(async db => {
-      const [user] = await findUsers(db, org_id, [subject_id])
+      const [user] = await findUsers(db, org_id, [user_id])
       if (!user) throw new AppError('user_not_found', `no person ${user_id}`)
-      return jobs.submit(db, { org_id, kind: 'export', subject_id, params: {}, created_by })
+      return jobs.submit(db, { org_id, kind: 'export', subject_id: user_id, params: {}, created_by })
     })
     return toJob(job)
   })

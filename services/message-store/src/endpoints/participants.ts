@@ -31,10 +31,9 @@ export function participants(app: Store): void {
 async function change<T>(
   { people, publisher }: Store,
   actor: Caller,
-  { conversation_id, user_id: given }: { conversation_id: string; user_id: string },
+  { conversation_id, user_id }: { conversation_id: string; user_id: string },
   work: (change: ConversationChange, subject: Subject) => Promise<T>
 ): Promise<T> {
-  const user_id = given.toLowerCase()
   const { result, telling } = await people.asUser(actor, async db => {
     const membership = await findMembership(db, actor, conversation_id)
     if (!membership) throw new AppError('conversation_not_found', `no conversation ${conversation_id}`)

@@ -21,7 +21,7 @@ export function projects(app: Store): void {
     return people.asUser(actor, db =>
       putProject(db, {
         org_id: actor.org_id,
-        id: project_id.toLowerCase(),
+        id: project_id,
         name: name === undefined ? undefined : (name && cleanName(name, 'name', NAME_MAX)) || null,
         description: description === undefined ? undefined : (description && cleanText(description, 'description')) || null
       })
@@ -29,11 +29,11 @@ export function projects(app: Store): void {
   })
 
   bus.serve(PutProjectMember, async ({ actor, project_id, user_id }) => ({
-    added: await settle(app, actor, { project_id, user_id: user_id.toLowerCase() }, true)
+    added: await settle(app, actor, { project_id, user_id }, true)
   }))
 
   bus.serve(DeleteProjectMember, async ({ actor, project_id, user_id }) => ({
-    removed: await settle(app, actor, { project_id, user_id: user_id.toLowerCase() }, false)
+    removed: await settle(app, actor, { project_id, user_id }, false)
   }))
 }
 

@@ -12,12 +12,12 @@ export function toOutgoing(send: Send, id: string): Outgoing {
   if (send.attachments?.length) throw new AppError('attachment_not_found', `no attachment ${send.attachments[0]}`)
   return {
     id,
-    org_id: send.org_id.toLowerCase(),
-    conversation_id: send.conversation_id.toLowerCase(),
-    user_id: send.user_id.toLowerCase(),
+    org_id: send.org_id,
+    conversation_id: send.conversation_id,
+    user_id: send.user_id,
     content: cleanContent(send.content),
     content_type: send.content_type ?? 'text',
-    reply_to_id: send.reply_to_id?.toLowerCase() ?? null,
+    reply_to_id: send.reply_to_id ?? null,
     client_message_id: send.client_message_id === undefined ? null : cleanClientId(send.client_message_id),
     metadata: send.metadata === undefined || Object.keys(send.metadata).length === 0 ? null : metadataJson(send.metadata),
     forwarded_from: null
