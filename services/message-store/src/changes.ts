@@ -3,7 +3,7 @@ import type { Kysely } from '@parley/pg-kit'
 import type { Tables } from './db.ts'
 import { type MessageRow, toMessage, toMyMessage } from './message.ts'
 import { changedConversations, changedMessages, changedParticipants, type Since } from './queries/changed.ts'
-import { readersOf } from './queries/search.ts'
+import { readersOf } from './queries/messages.ts'
 
 export const CHANGES_MAX = 500
 /** Messages, people and conversations of one answer together. */
@@ -45,7 +45,7 @@ export async function collectMyChanges(
 ): Promise<Collected<MyMessage>> {
   if (wanted.length === 0) return NOTHING
   const rows = await changedMessages(db, wanted, bounds.limit + 1, user_id)
-  const readers = groupBy(rows.length > 0 ? await readersOf(db, oldestOf(rows)) : [])
+  const readers = await readersOf(db, rows)
   return gather(db, wanted, rows, row => toMyMessage(row, user_id, readers.get(row.conversation_id) ?? []), bounds)
 }
 
@@ -107,12 +107,6 @@ function endWithin(objects: readonly { version: number }[], room: number): numbe
 
 /** As JSON: a content of quotation marks is twice as long there, and metadata may be longer than any content. */
 const bytesOf = (value: object): number => Buffer.byteLength(JSON.stringify(value))
-
-function oldestOf(rows: readonly MessageRow[]): { conversation_id: string; seq: number }[] {
-  const oldest = new Map<string, number>()
-  for (const { conversation_id, seq } of rows) oldest.set(conversation_id, Math.min(seq, oldest.get(conversation_id) ?? seq))
-  return Array.from(oldest, ([conversation_id, seq]) => ({ conversation_id, seq }))
-}
 
 type Told<M extends Message> = Omit<Changes, 'messages'> & { messages: M[] }
 

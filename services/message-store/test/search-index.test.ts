@@ -2,7 +2,7 @@ import { randomUUIDv7 } from 'node:crypto'
 import { SearchMessages } from '@parley/contracts'
 import { failOnLeftovers, freshDatabase, type Person, startStore, startTestNats, until } from '@parley/test-kit'
 import t, { type Test } from 'tap'
-import { writeEntries } from '../src/queries/search.ts'
+import { sampleCommon, writeEntries } from '../src/queries/search.ts'
 import { lexemesOf } from '../src/search/lexemes.ts'
 import { openBus, openOwner, openStore, setup, type World, worldOf } from './setup.ts'
 
@@ -52,6 +52,13 @@ t.test('what was said before there was an index is found once a store has run fo
   t.same(await inIndex(world, id), upTo(1_300))
   t.equal((await find(world, ada, 'quince')).length, 100)
   t.same(await find(world, ada, '1234'), ['quince number 1234'])
+
+  const owner = openOwner(t, databaseUrl)
+  const common = await owner.query(db => sampleCommon(db, 0.2))
+  t.ok(common.includes('quince') && common.includes('number'), 'what everyone says is known by a sample')
+  t.notOk(common.includes('1234'))
+  t.same(await find(world, ada, '"number 1234"'), ['quince number 1234'], 'and still decides')
+  t.same(await find(world, ada, '"quince 1234"'), [])
 })
 
 t.test('a message whose id is older than what was looked through is found once conversations are compared', async t => {

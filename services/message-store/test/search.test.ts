@@ -5,7 +5,7 @@ import t from 'tap'
 import type { Tables } from '../src/db.ts'
 import { findMessages } from '../src/search/find.ts'
 import { Lanes } from '../src/search/lanes.ts'
-import { parseQuery } from '../src/search/query.ts'
+import { parseQuery, toTsquery } from '../src/search/query.ts'
 import { setup } from './setup.ts'
 
 failOnLeftovers(t)
@@ -177,6 +177,56 @@ t.test('pages are newest first, go on from where the last one ended, and stay wh
   )
 })
 
+t.test('what nearly everyone says is looked for on the text alone, where anything else narrows a search down', t => {
+  const common = new Set(['the', '的', '개월'])
+  const conditions = (q: string, filters = {}) => toTsquery(parseQuery(q), filters, common)
+  t.equal(conditions('"the reactor"'), "'reactor'")
+  t.equal(conditions('the reactor'), conditions('reactor'))
+  t.equal(conditions('的 预算'), conditions('预算'))
+  t.equal(conditions('삼개월'), "'삼개'", 'signs that stand together are looked for by what is rare of them')
+  t.equal(conditions('"the the"'), "'the'", 'where nothing else is asked for it is looked for all the same')
+  t.not(conditions('the'), '')
+  t.equal(conditions('"the reactor"', { has: 'attachment' }), "'reactor' & '!file'")
+  t.end()
+})
+
+t.test('a phrase of words that everyone says is found wherever they follow each other, each once, page by page', async t => {
+  const { id } = await group(ada, ben)
+  // The last of each ten says it; an hour has six of them, but for the newest hundred, which are of one hour.
+  const count = 600
+  const all = Array.from({ length: count }, (_, n) => ({
+    user_id: ada.id,
+    org_id: ada.org_id,
+    conversation_id: id,
+    content: n % 10 === 9 ? `fig date ${n}` : `date fig ${n}`
+  }))
+  for (const sends of [all.slice(0, count / 2), all.slice(count / 2)]) t.ok((await sendAll(sends)).every(line => line.message))
+  await indexed(id)
+  await database.query(
+    `update messaging.messages set id = uuidv7(- greatest(0, $2 - 100 - seq) * interval '10 min' - ($2 - seq) * interval '30 s') where conversation_id = $1 and seq > 0`,
+    [id, count]
+  )
+  await database.query(`update messaging.conversations set created_at = created_at - interval '400 days' where id = $1`, [id])
+  await database.query('delete from messaging.message_search where conversation_id = $1', [id])
+  await database.query('delete from messaging.search_progress where conversation_id = $1', [id])
+  await say(ada, id, 'date of a fig')
+  await indexed(id)
+  const expected = Array.from({ length: count / 10 }, (_, n) => `fig date ${count - 1 - 10 * n}`)
+  for (const scope of [{ conversation_id: id }, {}]) {
+    for (const limit of [7, 60]) {
+      const seen: string[] = []
+      let before: string | undefined
+      do {
+        const page = await find(ben, '"fig date"', { limit, ...scope, ...(before !== undefined && { before }) })
+        t.ok(page.results.length === limit || !page.has_more, 'a page is full, or the last one')
+        seen.push(...contents(page))
+        before = page.next_before ?? undefined
+      } while (before !== undefined && seen.length <= count)
+      t.same(seen, expected)
+    }
+  }
+})
+
 t.test('a cursor that is no result of that search is refused', async t => {
   const [{ id }, other] = [await group(ada, ben), await group(ada, cleo)]
   const [mine, theirs] = [await say(ada, id, 'pear'), await say(ada, other.id, 'pear')]
@@ -260,7 +310,7 @@ t.test('a search can be narrowed to a sender, a time and what carries files', as
   }
   await indexed(id)
   const inIt = async (more: Omit<Query, 'q'>) => contents(await find(ada, 'cherry', { conversation_id: id, ...more }))
-  t.same(await inIt({ sender_id: ben.id.toUpperCase() }), ['cherry two'])
+  t.same(await inIt({ sender_id: ben.id }), ['cherry two'])
   t.same(await inIt({ has: 'attachment' }), ['cherry three', 'cherry two'])
   t.same(await inIt({ from: said[1]!.created_at }), ['cherry three', 'cherry two'], 'both ends are included')
   t.same(await inIt({ to: said[1]!.created_at }), ['cherry two', 'cherry one'])

@@ -1,6 +1,7 @@
 import { AppError, cleanText, SEARCH_MAX, SearchMessages } from '@parley/contracts'
 import { findMembership } from '../queries/membership.ts'
 import { requireParticipant } from '../rules.ts'
+import { CommonLexemes } from '../search/common.ts'
 import { findMessages } from '../search/find.ts'
 import { Lanes } from '../search/lanes.ts'
 import { parseQuery } from '../search/query.ts'
@@ -12,11 +13,12 @@ const AT_ONCE = 3
 const WAITING_MAX = 100
 
 /** What one finds messages with. */
-export function search({ bus, people }: Store): void {
+export function search({ bus, people, store, log }: Store): void {
   const lanes = new Lanes(AT_ONCE, WAITING_MAX)
+  const common = new CommonLexemes(store, log)
   bus.serve(SearchMessages, async ({ actor, query }) => {
     const terms = parseQuery(cleanQuery(query.q))
-    const conversation_id = query.conversation_id?.toLowerCase()
+    const { conversation_id } = query
     const work = () =>
       people.asUser(
         actor,
@@ -26,7 +28,8 @@ export function search({ bus, people }: Store): void {
             user_id: actor.user_id,
             conversation_id,
             terms,
-            query: { ...query, ...(query.before !== undefined && { before: query.before.toLowerCase() }) },
+            common: common.known,
+            query,
             limit: query.limit ?? LIMIT,
             maxBytes: bus.maxPayload / 2
           })

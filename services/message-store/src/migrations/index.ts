@@ -13,7 +13,8 @@ export const migrations: Record<string, Migration> = {
   '009-people': fromFile('009-people.sql'),
   '010-send-rules': fromFile('010-send-rules.sql'),
   '011-scheduled': fromFile('011-scheduled.sql'),
-  '012-jobs': fromFile('012-jobs.sql')
+  '012-jobs': fromFile('012-jobs.sql'),
+  '013-search-windows': fromFile('013-search-windows.sql')
 }
 
 function fromFile(name: string): Migration {

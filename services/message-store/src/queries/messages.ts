@@ -35,6 +35,32 @@ export async function readersFrom(db: Kysely<Tables>, conversation_id: string, s
     .execute()
 }
 
+/**
+ * Who has read messages of several conversations, by conversation: as `readersFrom` the oldest message of each. One statement for
+ * all of them, a thousand people of each conversation at most.
+ */
+export async function readersOf(
+  db: Kysely<Tables>,
+  messages: readonly { conversation_id: string; seq: number }[]
+): Promise<Map<string, Reader[]>> {
+  const oldest = new Map<string, number>()
+  for (const { conversation_id, seq } of messages) oldest.set(conversation_id, Math.min(seq, oldest.get(conversation_id) ?? seq))
+  const found = new Map<string, Reader[]>()
+  if (oldest.size === 0) return found
+  const { rows } = await sql<Reader & { conversation_id: string }>`
+    select x.* from unnest(${[...oldest.keys()]}::uuid[], ${[...oldest.values()]}::bigint[]) as i (id, seq)
+    cross join lateral (
+      select p.conversation_id, p.user_id, p.last_read_seq, ${HIDDEN} as hidden from participants p
+      where p.conversation_id = i.id and p.is_active and p.last_read_seq >= i.seq limit 1000
+    ) x`.execute(db)
+  for (const { conversation_id, ...reader } of rows) {
+    const others = found.get(conversation_id)
+    if (others) others.push(reader)
+    else found.set(conversation_id, [reader])
+  }
+  return found
+}
+
 export type FoundMessage = MessageRow & { is_participant: boolean; is_hidden: boolean; is_purged: boolean; status: string }
 
 /** One message of the caller's organization by its id, whether the caller is in its conversation, and was when it was said. */

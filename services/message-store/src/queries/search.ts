@@ -1,7 +1,7 @@
 import { type Kysely, sql } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
-import type { MessageRow, Reader } from '../message.ts'
-import { HIDDEN, isHiddenFrom } from './membership.ts'
+import type { MessageRow } from '../message.ts'
+import { isHiddenFrom } from './membership.ts'
 import { MESSAGE_COLUMNS, WITH_SENDER } from './message-columns.ts'
 
 /** A place in the order of results: newest first, by the time in the id, then by seq. */
@@ -11,45 +11,65 @@ export interface Place {
   id: string
 }
 
-/** The ids of messages that may match, newest first. `window` and `wanted` are tsqueries on lexemes. Reads message_search_lexemes alone. */
+/** A message that may match; no content where it is deleted or was written outside of the times asked for. */
+export interface Candidate {
+  id: string
+  seq: number
+  content: string | null
+}
+
+/**
+ * Messages that may match, newest first, with what they say. `window` and `wanted` are tsqueries on lexemes, `window` null for all times. Reads
+ * message_search_lexemes, and of `messages` the contents alone, one probe of messages_id each: of a phrase that is rare most are
+ * no results.
+ */
 export async function candidatesIn(
   db: Kysely<Tables>,
-  p: { conversation_id: string | null; window: string; wanted: string; from: string; before: Place; limit: number }
-): Promise<{ id: string; seq: number }[]> {
-  const { rows } = await sql<{ id: string; seq: number }>`
-    select id, seq from search_messages(
-      ${p.conversation_id}, ${p.window}::tsquery, ${p.wanted}::tsquery, ${p.from}, ${p.before.at}, ${p.before.seq}, ${p.before.id}, ${p.limit})`.execute(
-    db
-  )
+  p: {
+    conversation_id: string | null
+    window: string | null
+    wanted: string
+    from: string
+    before: Place
+    limit: number
+    times: { from?: string | undefined; to?: string | undefined }
+  }
+): Promise<Candidate[]> {
+  const { rows } = await sql<Candidate>`
+    select s.id, s.seq, found.content
+    from search_messages(
+      ${p.conversation_id}, ${p.window}::tsquery, ${p.wanted}::tsquery, ${p.from}, ${p.before.at}, ${p.before.seq}, ${p.before.id}, ${p.limit})
+      with ordinality as s (id, seq, place)
+    left join lateral (
+      select m.content from messages m
+      where m.id = s.id and m.deleted_at is null
+        and m.created_at >= coalesce(${p.times.from ?? null}, '-infinity'::timestamptz)
+        and m.created_at <= coalesce(${p.times.to ?? null}, 'infinity'::timestamptz)
+      limit 1
+    ) found on true
+    order by s.place`.execute(db)
   return rows
 }
 
-/** Messages by their ids, in no order, but for what is deleted or was written outside of two times. */
-export async function messagesByIds(
-  db: Kysely<Tables>,
-  ids: readonly string[],
-  { from, to }: { from?: string | undefined; to?: string | undefined }
-): Promise<MessageRow[]> {
-  const { rows } = await sql<MessageRow>`
-    select ${MESSAGE_COLUMNS} from ${WITH_SENDER}
-    where m.id = any(${ids}::uuid[]) and m.deleted_at is null
-      and m.created_at >= coalesce(${from ?? null}, '-infinity'::timestamptz) and m.created_at <= coalesce(${to ?? null}, 'infinity'::timestamptz)`.execute(
-    db
-  )
-  return rows
+/** Rows of the index that are looked at to know what is common: 30 ms of a backend. */
+const SAMPLED_PAGES = 50
+
+/** Lexemes that more than a share of the messages have, from some pages of the index's table. */
+export async function sampleCommon(db: Kysely<Tables>, share: number): Promise<string[]> {
+  const {
+    rows: [table]
+  } = await sql<{ pages: number }>`select pg_relation_size('message_search') / current_setting('block_size')::integer as pages`.execute(db)
+  const percent = Math.min(100, (100 * SAMPLED_PAGES) / Math.max(1, table!.pages))
+  const { rows } = await sql<{ lexeme: string }>`
+    with sampled as (select lexemes from message_search tablesample system (${percent}::real))
+    select lexeme from (select unnest(tsvector_to_array(lexemes)) as lexeme from sampled) said
+    group by lexeme having count(*) > ${share}::real * (select count(*) from sampled)`.execute(db)
+  return rows.map(({ lexeme }) => lexeme)
 }
 
-/** How far people of several conversations have read, of those who have read at least to a seq in each; a thousand of each at most. */
-export async function readersOf(
-  db: Kysely<Tables>,
-  wanted: readonly { conversation_id: string; seq: number }[]
-): Promise<(Reader & { conversation_id: string })[]> {
-  const { rows } = await sql<Reader & { conversation_id: string }>`
-    select x.* from unnest(${wanted.map(w => w.conversation_id)}::uuid[], ${wanted.map(w => w.seq)}::bigint[]) as i (id, seq)
-    cross join lateral (
-      select p.conversation_id, p.user_id, p.last_read_seq, ${HIDDEN} as hidden from participants p
-      where p.conversation_id = i.id and p.is_active and p.last_read_seq >= i.seq limit 1000
-    ) x`.execute(db)
+/** Messages by their ids, in no order. */
+export async function messagesByIds(db: Kysely<Tables>, ids: readonly string[]): Promise<MessageRow[]> {
+  const { rows } = await sql<MessageRow>`select ${MESSAGE_COLUMNS} from ${WITH_SENDER} where m.id = any(${ids}::uuid[])`.execute(db)
   return rows
 }
 

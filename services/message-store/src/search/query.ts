@@ -33,31 +33,42 @@ function looseTerms(text: string): Term[] {
 /** What nouns seldom end with by themselves, after two syllables at least: 이, 가, 도, 로 and the like end too many. */
 const PARTICLE = /(?<=[가-힣]{2})(?:에서|에게|에게서|한테|까지|부터|으로|께서|처럼|보다|하고|에|을|를|은|는)$/u
 
-/** The terms and filters as a `tsquery` on lexemes. What it finds is a superset: a match is confirmed on the text. */
+/** What a message must have, in the words of the index. */
+interface Condition {
+  expression: string
+  isCommon: boolean
+}
+
+const NONE: ReadonlySet<string> = new Set()
+
+/**
+ * The terms and filters as a `tsquery` on lexemes. What it finds is a superset: a match is confirmed on the text. So what is
+ * common is left to that, where something else narrows the search down.
+ */
 export function toTsquery(
   terms: readonly Term[],
-  { sender_id, has }: { sender_id?: string | undefined; has?: string | undefined }
+  { sender_id, has }: { sender_id?: string | undefined; has?: string | undefined },
+  common = NONE
 ): string {
-  const wanted = new Set(terms.map(term => toExpression(term)))
-  if (sender_id !== undefined) wanted.add(quoted(senderLexeme(sender_id.toLowerCase())))
+  const conditions = terms.flatMap(term => toConditions(term, common))
+  const rare = conditions.filter(({ isCommon }) => !isCommon)
+  const wanted = new Set((rare.length > 0 ? rare : conditions).map(({ expression }) => expression))
+  if (sender_id !== undefined) wanted.add(quoted(senderLexeme(sender_id)))
   if (has !== undefined) wanted.add(quoted(HAS_FILE))
   return [...wanted].join(' & ')
 }
 
-function toExpression(term: Term): string {
-  if (term.kind === 'signs') return allOf(signLexemes(term.bare))
+function toConditions(term: Term, common: ReadonlySet<string>): Condition[] {
+  const plain = (lexeme: string) => ({ expression: quoted(lexeme), isCommon: common.has(lexeme) })
+  if (term.kind === 'signs') return signLexemes(term.bare).map(plain)
   if (term.kind === 'phrase') {
-    return [...new Set(term.runs.flatMap(run => (run.kind === 'signs' ? signLexemes(run.text) : [wordLexemes(run.text).beginning])))]
-      .map(quoted)
-      .join(' & ')
+    return term.runs.flatMap(run => (run.kind === 'signs' ? signLexemes(run.text) : [wordLexemes(run.text).beginning])).map(plain)
   }
   const { word } = term
-  const ways = word.forms.flatMap(form => {
-    const { beginning, parts } = wordLexemes(form)
-    return parts.length > 0 ? [quoted(beginning), allOf(parts)] : [quoted(beginning)]
-  })
+  const forms = word.forms.map(wordLexemes)
+  const ways = forms.flatMap(({ beginning, parts }) => (parts.length > 0 ? [quoted(beginning), allOf(parts)] : [quoted(beginning)]))
   if (word.text.length > 2) ways.push(quoted(`~${word.stem}`))
-  return `(${[...new Set(ways)].join(' | ')})`
+  return [{ expression: `(${[...new Set(ways)].join(' | ')})`, isCommon: forms.some(({ beginning }) => common.has(beginning)) }]
 }
 
 const allOf = (lexemes: readonly string[]): string => `(${[...new Set(lexemes)].map(quoted).join(' & ')})`

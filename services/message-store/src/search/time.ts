@@ -3,6 +3,8 @@ import { quoted } from './query.ts'
 
 /** Hexadecimal digits of the time that begins an id (UUIDv7): milliseconds since 1970. */
 const DIGITS = 12
+/** What a lexeme of each kind covers, the coarsest first: 50 days down to 17 minutes. */
+const UNITS = TIME_DIGITS.map(msOf)
 /** What a lexeme of the finest kind covers: 17 minutes. */
 export const STEP_MS = msOf(TIME_DIGITS.at(-1)!)
 
@@ -14,6 +16,9 @@ export function firstIdAt(ms: number): string {
   const digits = Math.max(0, ms).toString(16).padStart(DIGITS, '0')
   return `${digits.slice(0, 8)}-${digits.slice(8)}-7000-8000-000000000000`
 }
+
+/** The largest stretch of time that one lexeme covers and that is no longer than this; what begins and ends with one has few lexemes. */
+export const unitWithin = (ms: number): number => UNITS.find(unit => unit <= ms) ?? STEP_MS
 
 export const isFirstId = (id: string): boolean => id.endsWith('-7000-8000-000000000000')
 
