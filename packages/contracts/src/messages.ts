@@ -84,11 +84,16 @@ export type MessageBody = Static<typeof MessageBody>
 export const Send = Type.Composite([MessageBody, Type.Object({ user_id: Id, org_id: Id, conversation_id: Id })], strict)
 export type Send = Static<typeof Send>
 
+/** A message as its sender has it back; `read_by` only where it stood already and somebody has read it meanwhile. */
+export const StandingMessage = Type.Composite([Message, Type.Partial(Type.Pick(MyMessage, ['read_by']))])
+export type StandingMessage = Static<typeof StandingMessage>
+
 export const SENDS_MAX = 500
 
 /**
  * The hot request. The reply is one line a send, in order, each `{"message":…}`, `{"message":…,"duplicate":true}` or
- * `{"error":…}`: JSON has no raw line feed, so the gateway cuts the lines and passes them on without parsing.
+ * `{"error":…}`: JSON has no raw line feed, so the gateway cuts the lines and passes them on without parsing. The message of a
+ * duplicate has a `read_by` besides where anyone has read it (`StandingMessage`).
  */
 export const SendMessages = defineRequest('messages.send', {
   summary: 'Store messages and give each its place in its conversation. Safe to retry with the same client_message_id.',
@@ -112,7 +117,7 @@ export const ForwardBody = Type.Object({ conversation_id: Id, client_message_id:
 export const ForwardMessage = defineRequest('messages.forward', {
   summary: 'Say a message again in another conversation; safe to retry with the same client_message_id.',
   request: Type.Object({ actor: Actor, message_id: Id, ...ForwardBody.properties }),
-  reply: Type.Object({ message: Message, duplicate: Type.Optional(Type.Literal(true)) }),
+  reply: Type.Object({ message: StandingMessage, duplicate: Type.Optional(Type.Literal(true)) }),
   errors: [
     'message_not_found',
     'message_deleted',

@@ -1,4 +1,4 @@
-import { AppError, type ErrorBody, SENDS_MAX, type Send, SendMessages } from '@parley/contracts'
+import { AppError, type ErrorBody, SENDS_MAX, type Send, SendMessages, type StandingMessage } from '@parley/contracts'
 import type { Bus } from '@parley/nats-kit'
 
 /** A send's answer: the bytes of `{"message":…}` with or without `"duplicate":true`, or what it was refused with. */
@@ -6,6 +6,7 @@ export type SendAnswer = Buffer | AppError
 
 const REQUEST_MAX_BYTES = 256 * 1024
 const LINE_FEED = 0x0a
+const CLOSING_BRACE = 0x7d
 const ERROR_LINE = Buffer.from('{"error":')
 const NOTHING = Buffer.alloc(0)
 /** Where no store is there at this moment, one may be in the next. */
@@ -117,6 +118,12 @@ export class Sends {
   get inHand(): number {
     return this.#underWay + this.#gathered.length
   }
+}
+
+/** What stood already, parsed; undefined where it was stored just now, which is a look at one byte of the line. */
+export function standingOf(line: Buffer): StandingMessage | undefined {
+  // {"message":{…}} or {"message":{…},"duplicate":true}
+  return line.at(-2) === CLOSING_BRACE ? undefined : (JSON.parse(line.toString()) as { message: StandingMessage }).message
 }
 
 function passOn(bytes: Buffer, batch: readonly Gathered[]): void {

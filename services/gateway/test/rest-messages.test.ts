@@ -73,6 +73,10 @@ t.test('a send that is repeated answers 200 with the message that stands and dup
   fits(t, again, 200, ROUTES.sendMessage.replies[200])
   t.same(again.body, { ...first.body, duplicate: true })
   isProblem(t, await asAda.post(`/conversations/${id}/messages`, { ...send, content: 'twice' }), 409, 'idempotency_mismatch')
+  await asBen.post(`/conversations/${id}/read`)
+  const read = await asAda.post(`/conversations/${id}/messages`, send)
+  fits(t, read, 200, ROUTES.sendMessage.replies[200])
+  t.same(read.body, { ...first.body, is_read: true, read_by: [ben.id], duplicate: true }, 'as it stands now')
   const others = await asBen.post(`/conversations/${id}/messages`, send)
   t.equal(others.status, 201, 'the id is unique to its sender')
 

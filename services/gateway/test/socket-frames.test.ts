@@ -59,6 +59,9 @@ t.test('a message that is sent again by frame is acknowledged as a duplicate and
   const again = await mine.ask(send)
 
   t.same(again, { type: 'ack', id: again.id, message: first.message, duplicate: true })
+  await theirs.ask({ type: 'mark_read', conversation_id })
+  const read = await mine.ask(send)
+  t.same(read, { type: 'ack', id: read.id, message: first.message, duplicate: true }, 'who has read it is told over HTTP alone')
   isError(t, await mine.ask({ ...send, content: 'other' }), 'idempotency_mismatch', 409)
   await mine.ask({ type: 'send_message', conversation_id, content: 'after' })
   await until(() => theirs.frames.some(frame => frame.message?.content === 'after'))

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { AddParticipant, ListMessages, MarkRead } from '@parley/contracts'
 import { failOnLeftovers, until } from '@parley/test-kit'
 import t from 'tap'
 import { setup, toSend, upTo } from './setup.ts'
@@ -6,7 +7,7 @@ import { setup, toSend, upTo } from './setup.ts'
 failOnLeftovers(t)
 
 const world = await setup(t, { stores: 2 })
-const { people, group, sendAll, say, edit, remove, listen, database } = world
+const { people, group, ask, sendAll, say, edit, remove, listen, database } = world
 
 const rowsOf = (conversation_id: string) =>
   database.query<{ n: number }>('select count(*)::int as n from messaging.messages where conversation_id = $1', [conversation_id])
@@ -23,6 +24,35 @@ t.test('a retry is answered with the message that stands, and takes no seq', asy
   t.notOk(first!.duplicate)
   t.same(again, { message: first!.message, duplicate: true })
   t.equal(next.seq, 2)
+})
+
+t.test('a retry says who has read the message meanwhile, as a page of history does', async t => {
+  const [ada, bob, cleo, dan] = await people('Ada', 'Bob', 'Cleo', 'Dan')
+  const [{ id }, other] = [await group(ada, bob, cleo), await group(ada, bob)]
+  const sends = [toSend(ada, id, 'first'), toSend(ada, id, 'second'), toSend(ada, other.id, 'elsewhere'), toSend(bob, id, 'third')]
+  const before = (await sendAll(sends)).map(({ message }) => message!)
+  await ask(MarkRead, cleo, { conversation_id: id, message_id: before[0]!.id })
+  await ask(AddParticipant, ada, { conversation_id: id, user_id: dan.id })
+  await ask(MarkRead, dan, { conversation_id: id })
+
+  const again = await sendAll([...sends, toSend(ada, id, 'new')])
+
+  t.same(
+    again.map(({ message, duplicate }) => [message!.content, duplicate === true, (message as { read_by?: string[] }).read_by?.sort()]),
+    [
+      ['first', true, [bob.id, cleo.id].sort()],
+      ['second', true, [bob.id]],
+      ['elsewhere', true, undefined],
+      ['third', true, undefined],
+      ['new', false, undefined]
+    ],
+    'who wrote after it has read it, who was let in later has not'
+  )
+  const { messages } = await ask(ListMessages, ada, { conversation_id: id, query: {} })
+  for (const message of messages.filter(({ content }) => content === 'first' || content === 'second')) {
+    const { read_by = [] } = again.map(line => line.message as { id: string; read_by?: string[] }).find(({ id }) => id === message.id)!
+    t.same([...message.read_by].sort(), read_by, `of ${message.content} both say the same`)
+  }
 })
 
 t.test('a hundred sends of one client_message_id at once make one message and one event, through two stores', async t => {

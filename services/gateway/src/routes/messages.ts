@@ -15,18 +15,20 @@ import {
   ListReplies,
   ListRevisions,
   MarkRead,
+  type MyMessage,
   PinMessage,
   PostedMessage,
   RemoveReaction,
   RestoreMessage,
   ROUTES,
   ScheduleMessage,
-  type Send
+  type Send,
+  type StandingMessage
 } from '@parley/contracts'
 import type { Bus } from '@parley/nats-kit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Actor, Routes } from '../call.ts'
-import type { Sends } from '../sends.ts'
+import { type Sends, standingOf } from '../sends.ts'
 
 /** Of the one source that reads by pages alone. */
 const PAGE_SIZE = 20
@@ -82,7 +84,7 @@ export function messages(route: Routes, bus: Bus, sends: Sends): void {
   route(ROUTES.forward, async ({ actor, params, body, reply }) => {
     const { message, duplicate } = await bus.request(ForwardMessage, { actor, ...params, ...body })
     reply.code(duplicate ? 200 : 201)
-    return { ...message, is_mine: true, is_read: false, read_by: [], ...(duplicate && { duplicate }) }
+    return { ...asSent(message), ...(duplicate && { duplicate }) }
   })
 
   route(ROUTES.replies, ({ actor, params, query }) => bus.relay(ListReplies, { actor, ...params, query }))
@@ -127,25 +129,30 @@ function withKey(body: PostedMessage, request: FastifyRequest): PostedMessage {
   return message
 }
 
-const TAIL = ',"is_mine":true,"is_read":false,"read_by":[]'
+const TAIL = ',"is_mine":true,"is_read":false,"read_by":[]}'
 const HEAD = '{"message":'
-const DUPLICATE_TAIL = ',"duplicate":true}'
+
+/** As its sender sees it. */
+const asSent = ({ read_by = [], ...message }: StandingMessage): MyMessage => ({
+  ...message,
+  is_mine: true,
+  is_read: read_by.length > 0,
+  read_by
+})
 
 /**
  * Sends one message and answers with it as its sender sees it.
  *
  * @throws AppError what it was refused with
  */
-function send(sends: Sends, message: Send, reply: FastifyReply): Promise<Uint8Array> {
+function send(sends: Sends, message: Send, reply: FastifyReply): Promise<Uint8Array | object> {
   return new Promise((resolve, reject) => {
     sends.send(message, undefined, answer => {
       if (answer instanceof AppError) return reject(answer)
-      // The line is {"message":{…}} or {"message":{…},"duplicate":true}: cut, not parsed.
-      const line = answer.toString()
-      const isDuplicate = line.endsWith(DUPLICATE_TAIL)
-      const json = line.slice(HEAD.length, isDuplicate ? -DUPLICATE_TAIL.length : -1)
-      reply.code(isDuplicate ? 200 : 201)
-      resolve(Buffer.from(`${json.slice(0, -1)}${TAIL}${isDuplicate ? DUPLICATE_TAIL : '}'}`))
+      const standing = standingOf(answer)
+      reply.code(standing ? 200 : 201)
+      // The line is {"message":{…}}: cut, not parsed.
+      resolve(standing ? { ...asSent(standing), duplicate: true } : Buffer.from(`${answer.toString().slice(HEAD.length, -2)}${TAIL}`))
     })
   })
 }

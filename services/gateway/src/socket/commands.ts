@@ -21,7 +21,7 @@ import {
 } from '@parley/contracts'
 import type { Bus } from '@parley/nats-kit'
 import type { Static, TSchema } from '@sinclair/typebox'
-import type { Sends } from '../sends.ts'
+import { type Sends, standingOf } from '../sends.ts'
 import { ownNames } from '../source-names.ts'
 import { respell } from '../spellings.ts'
 import type { Connection } from './connection.ts'
@@ -57,9 +57,12 @@ export function createCommands({ bus, hub, sends }: { bus: Bus; hub: Hub; sends:
       connection.inHand++
       sends.send({ ...message, user_id, org_id }, connection, answer => {
         connection.inHand--
-        if (answer instanceof AppError) refuse(connection, id, answer)
+        if (answer instanceof AppError) return refuse(connection, id, answer)
+        const standing = standingOf(answer)
         // The line of the reply, as it came, behind the head of an ack.
-        else connection.write(textFrame(ackHead(id), answer.subarray(1)))
+        if (!standing) return connection.write(textFrame(ackHead(id), answer.subarray(1)))
+        const { read_by: _, ...message } = standing
+        acknowledge(connection, id, { message, duplicate: true })
       })
       return undefined
     }),

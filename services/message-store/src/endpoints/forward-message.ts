@@ -1,11 +1,11 @@
 import { randomUUIDv7 } from 'node:crypto'
-import { AppError, type ErrorBody, ForwardMessage, type Message } from '@parley/contracts'
+import { AppError, type ErrorBody, ForwardMessage, type StandingMessage } from '@parley/contracts'
 import { findMessage } from '../queries/messages.ts'
 import { requireVisible } from '../rules.ts'
 import { toOutgoing } from '../send/send.ts'
 import type { Store } from '../store.ts'
 
-type Line = { message: Message; duplicate?: true } | { error: ErrorBody }
+type Line = { message: StandingMessage; duplicate?: true } | { error: ErrorBody }
 
 export function forwardMessage({ bus, people, batch }: Store): void {
   bus.serve(ForwardMessage, async ({ actor, message_id, conversation_id, client_message_id }) => {

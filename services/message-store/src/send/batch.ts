@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { AppError, type ErrorBody } from '@parley/contracts'
+import { AppError, type ErrorBody, type MyMessage } from '@parley/contracts'
 import { type Database, sqlState, UNIQUE_VIOLATION } from '@parley/pg-kit'
 import type { Tables } from '../db.ts'
 import type { Outgoing } from '../message.ts'
-import { toMessage } from '../message.ts'
+import { toMyMessage } from '../message.ts'
+import { readersOf } from '../queries/messages.ts'
 import { findRefusals, findStanding, type Standing } from './insert-messages.ts'
 import type { Publisher } from './publish.ts'
 import { isStanding, refusalOf } from './refusals.ts'
@@ -118,19 +119,21 @@ export class Batch {
   }
 
   async #answerStanding(batch: Folded[]): Promise<Folded[]> {
-    const standing = await this.#db.query(db =>
-      findStanding(
+    const { standing, readers } = await this.#db.query(async db => {
+      const standing = await findStanding(
         db,
         batch.map(({ message }) => message)
       )
-    )
+      // Together for all: a question for each of a hundred repetitions at once, as after an outage, held up what was new.
+      return { standing, readers: await readersOf(db, standing) }
+    })
     const byPlace = new Map<number, Standing>(standing.map(row => [row.o, row]))
     return batch.filter((folded, index) => {
       const row = byPlace.get(index + 1)
       if (!row) return true
       const { message } = folded
       const line = isStanding(row, message)
-        ? Buffer.from(`{"message":${JSON.stringify(toMessage(row))},"duplicate":true}`)
+        ? standingLine(toMyMessage(row, message.user_id, readers.get(row.conversation_id) ?? []))
         : errorLine(mismatch(message.client_message_id ?? ''))
       settle(folded, line, line)
       return false
@@ -201,6 +204,11 @@ function lineOf(frame: Buffer): Buffer {
   const line = Buffer.from(frame.subarray(frame.indexOf(',"message":')))
   line[0] = OPENING_BRACE
   return line
+}
+
+/** As one has it that was sent just now, and besides who has read it, if anyone has: to its sender, who asks, it tells the rest. */
+function standingLine({ is_mine: _, is_read: __, read_by, ...message }: MyMessage): Buffer {
+  return Buffer.from(`{"message":${JSON.stringify(read_by.length > 0 ? { ...message, read_by } : message)},"duplicate":true}`)
 }
 
 function asDuplicate(line: Buffer): Buffer {
