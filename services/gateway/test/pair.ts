@@ -5,8 +5,8 @@ import { WebSocket, WebSocketServer } from 'ws'
 import { Connection } from '../src/socket/connection.ts'
 import { Turn } from '../src/socket/turn.ts'
 
-/** A connection of the gateway's own kind, and the client at its other end. */
-export async function openPair(t: Scope): Promise<{ connection: Connection; client: WebSocket; turn: Turn }> {
+/** A connection of the gateway's own kind with the socket below it, and the client at its other end. */
+export async function openPair(t: Scope): Promise<{ connection: Connection; ws: WebSocket; client: WebSocket; turn: Turn }> {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false })
   t.teardown(() => server.close())
   await once(server, 'listening')
@@ -16,5 +16,5 @@ export async function openPair(t: Scope): Promise<{ connection: Connection; clie
   const [ws] = (await once(server, 'connection')) as [WebSocket]
   await opened
   const turn = new Turn()
-  return { connection: new Connection(ws, turn, () => {}), client, turn }
+  return { connection: new Connection(ws, turn, () => {}), ws, client, turn }
 }

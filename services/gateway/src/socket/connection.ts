@@ -27,6 +27,16 @@ export type PersonalMessage =
   | { change: Static<typeof ConversationAdded> | Static<typeof ConversationRemoved> }
   | { moment: Buffer; origin: string | undefined }
 
+/** What we know of the library's parser, as of the version that is installed. */
+interface Parser {
+  /** It goes on with what it has read. */
+  _loop: boolean
+  _state: number
+  _opcode: number
+}
+const BEFORE_A_FRAME = 0
+const CLOSE_FRAME = 0x8
+
 /** One socket of one person: what it follows, and what is on its way to it. */
 export class Connection implements Gathering {
   readonly id = randomUUIDv7()
@@ -162,8 +172,20 @@ export class Connection implements Gathering {
     // floods us does not care for it.
     if (reason === 'too_slow' || isFlood) setTimeout(() => this.#ws.terminate(), 1_000).unref()
     this.#ws.close(code, text)
-    // Whatever else it sends would be read only to be dropped: 16,000 empty frames each of 200 sockets held us up for seconds.
-    if (isFlood) this.#ws.pause()
+    if (isFlood) this.#readNoMore()
+  }
+
+  /**
+   * Whatever else it sends would be read only to be dropped. Pausing alone leaves what has been read already, which the library
+   * parses to its end at once and, where some of it waits, when the socket ends: with up to 11,000 empty frames each of 200
+   * sockets 1.9 of 2.7 s went there. So its parser stands from here on as after a close of the client, which nothing follows.
+   */
+  #readNoMore(): void {
+    this.#ws.pause()
+    const { _receiver: parser } = this.#ws as unknown as { _receiver: Parser }
+    parser._loop = false
+    parser._state = BEFORE_A_FRAME
+    parser._opcode = CLOSE_FRAME
   }
 
   terminate(): void {
