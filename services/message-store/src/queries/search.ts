@@ -67,9 +67,11 @@ export async function sampleCommon(db: Kysely<Tables>, share: number): Promise<s
   return rows.map(({ lexeme }) => lexeme)
 }
 
-/** Messages by their ids, in no order. */
+/** Messages by their ids, in no order. One by one: joined together, all people of the organization were read for twenty messages. */
 export async function messagesByIds(db: Kysely<Tables>, ids: readonly string[]): Promise<MessageRow[]> {
-  const { rows } = await sql<MessageRow>`select ${MESSAGE_COLUMNS} from ${WITH_SENDER} where m.id = any(${ids}::uuid[])`.execute(db)
+  const { rows } = await sql<MessageRow>`
+    select x.* from unnest(${ids}::uuid[]) as i (id)
+    cross join lateral (select ${MESSAGE_COLUMNS} from ${WITH_SENDER} where m.id = i.id limit 1) x`.execute(db)
   return rows
 }
 
