@@ -11,7 +11,7 @@ t.setTimeout(600_000)
 
 const RUNS = 200
 /** Each lane is a property of its own, with the same seed and other numbers: they share the platform and each other's kills. */
-const LANES = 4
+const LANES = 10
 const SEED = Number(process.env.MODEL_SEED ?? 20_261_121)
 
 t.test('two hundred runs of forty commands leave the platform and a list in memory the same', { timeout: 600_000 }, async t => {
