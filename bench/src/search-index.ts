@@ -1,7 +1,8 @@
-import type pg from 'pg'
+import pg from 'pg'
 import { lexemesOf } from '../../services/message-store/src/search/lexemes.ts'
 
 const CHUNK = 5_000
+const NOTHING = '00000000-0000-0000-0000-000000000000'
 
 interface Row {
   id: string
@@ -21,15 +22,41 @@ export async function indexHistory(database: pg.Client, say: (text: string) => v
     rows: [index]
   } = await database.query<{ definition: string }>("select pg_get_indexdef('message_search_lexemes'::regclass) as definition")
   await database.query('drop index message_search_lexemes')
-  let after = '00000000-0000-0000-0000-000000000000'
-  for (;;) {
+  // Two halves at once: the lexemes are made here while the other half's are stored.
+  const { rows: places } = await database.query<{ id: string }>(
+    `(select id from messages order by id offset (select count(*) / 2 from messages) limit 1) union all (select id from messages order by id desc limit 1)`
+  )
+  const [middle, last] = places.map(({ id }) => id)
+  const { host, port, user, password, database: name } = database
+  const second = new pg.Client({ host, port, user: user!, password: password!, database: name! })
+  await second.connect()
+  await second.query('set search_path = messaging')
+  await Promise.all([indexBetween(database, NOTHING, middle!), indexBetween(second, middle!, last!)])
+  await second.end()
+  await database.query("set maintenance_work_mem = '1GB'")
+  await database.query(index!.definition)
+  await database.query('insert into search_progress (conversation_id, seq) select id, last_seq from conversations')
+  await database.query('update search_worker set seen_id = $1', [last])
+  await database.query('vacuum (analyze) message_search')
+  await database.query('checkpoint')
+  const { rows } = await database.query(
+    `select pg_size_pretty(pg_table_size('message_search')) as data, pg_size_pretty(pg_relation_size('message_search_lexemes')) as gin,
+       pg_size_pretty(pg_relation_size('message_search_pkey')) as key`
+  )
+  const seconds = Math.round((performance.now() - startedAt) / 1_000)
+  say(`indexed in ${seconds} s: table ${rows[0].data}, lexemes ${rows[0].gin}, key ${rows[0].key}`)
+}
+
+/** All messages after one, up to another. */
+async function indexBetween(database: pg.Client, from: string, until: string): Promise<void> {
+  for (let after = from; ; ) {
     const { rows } = await database.query<Row>({
       name: 'bench_next',
       text: `select id, conversation_id, seq, org_id, version, sender_id, content, content_type from messages
-        where id > $1 and deleted_at is null order by id limit ${CHUNK}`,
-      values: [after]
+        where id > $1 and id <= $2 and deleted_at is null order by id limit ${CHUNK}`,
+      values: [after, until]
     })
-    if (rows.length === 0) break
+    if (rows.length === 0) return
     after = rows.at(-1)!.id
     await database.query({
       name: 'bench_index',
@@ -46,16 +73,4 @@ export async function indexHistory(database: pg.Client, say: (text: string) => v
       ]
     })
   }
-  await database.query("set maintenance_work_mem = '1GB'")
-  await database.query(index!.definition)
-  await database.query('insert into search_progress (conversation_id, seq) select id, last_seq from conversations')
-  await database.query('update search_worker set seen_id = $1', [after])
-  await database.query('vacuum (analyze) message_search')
-  await database.query('checkpoint')
-  const { rows } = await database.query(
-    `select pg_size_pretty(pg_table_size('message_search')) as data, pg_size_pretty(pg_relation_size('message_search_lexemes')) as gin,
-       pg_size_pretty(pg_relation_size('message_search_pkey')) as key`
-  )
-  const seconds = Math.round((performance.now() - startedAt) / 1_000)
-  say(`indexed in ${seconds} s: table ${rows[0].data}, lexemes ${rows[0].gin}, key ${rows[0].key}`)
 }

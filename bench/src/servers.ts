@@ -37,6 +37,7 @@ export interface Servers {
   settle(): Promise<void>
   /** Servers that have done nothing yet, beside the first ones. */
   freshDoors(scope: Scope): Promise<Record<Target, Door>>
+  postgresPid: number
   /** A second gateway and a second store beside the first ones. */
   double(scope: Scope): Promise<Doubled>
   /** A message-store with a NATS and a database of its own, for a history of its own; `prepare` makes what is there before it starts. */
@@ -114,6 +115,7 @@ export async function startServers(scope: Scope, { profileDir }: { profileDir: s
     secret: SECRET,
     nats: await openNats(scope, nats.url),
     database,
+    postgresPid: postgres.pid,
     doors: { parley: gatewayDoor(gateway), socketio: await socketioDoor(scope), broadcast: await broadcastDoor(scope) },
     socketioDatabase: await openDatabase(scope, socketioUrl),
     readCounters: async () => ({

@@ -56,17 +56,19 @@ type Searched = Apart & { middle: string }
  * How long a search takes in a long history, and in a short one asked in turn with it. The histories are in the index before
  * the stores start, which would be hours at it: they take half of one backend at most.
  */
-export async function search({ servers, isShort, say }: Bench): Promise<Result> {
+export async function search({ servers, pinning, isShort, say }: Bench): Promise<Result> {
   const life = new Lifetime()
   const size = isShort ? SHORT_SIZE : SIZE
   const open = async (name: string, messages: number): Promise<Searched> => {
     const tell = messages === size ? say : () => {}
-    const apart = await servers.apart(life, name, async database => {
-      await makeHistory(database)
-      await database.query(said)
-      await growHistory(database, 0, messages, tell, 'bench_said(n)')
-      await indexHistory(database, tell)
-    })
+    const apart = await servers.apart(life, name, database =>
+      pinning.unpinned(servers.postgresPid, async () => {
+        await makeHistory(database)
+        await database.query(said)
+        await growHistory(database, 0, messages, tell, 'bench_said(n)')
+        await indexHistory(database, tell)
+      })
+    )
     const { rows } = await apart.database.query('select id from messages where conversation_id = $1 and seq = $2', [largest, messages / 20])
     return { ...apart, middle: rows[0].id }
   }
