@@ -33,6 +33,9 @@ interface Parser {
   _loop: boolean
   _state: number
   _opcode: number
+  /** What it has been given and not parsed yet. */
+  _buffers: Buffer[]
+  _bufferedBytes: number
 }
 const BEFORE_A_FRAME = 0
 const CLOSE_FRAME = 0x8
@@ -186,6 +189,8 @@ export class Connection implements Gathering {
     parser._loop = false
     parser._state = BEFORE_A_FRAME
     parser._opcode = CLOSE_FRAME
+    parser._buffers = []
+    parser._bufferedBytes = 0
   }
 
   terminate(): void {
