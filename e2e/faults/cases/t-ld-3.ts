@@ -84,9 +84,12 @@ export const slowReaders: FaultCase = {
     for (const code of codes) trial.expect(code === TOO_SLOW || code === 1006, `a slow reader was closed with ${code}`)
     trial.expect(Math.max(...peaks) <= MEBIBYTE, `${mebibytes(Math.max(...peaks))} MiB a socket in ${gateway.name}`)
     await crowd.stop()
-    const settled = await until(async () => (await rss()) <= baseline * 1.1, { timeoutMs: MEMORY_BACK_MS, what: 'memory is back' }).catch(
-      () => false
-    )
+    // After one round the baseline is from before the heap had grown to what this traffic needs.
+    const factor = trial.isShort ? 1.25 : 1.1
+    const settled = await until(async () => (await rss()) <= baseline * factor, {
+      timeoutMs: MEMORY_BACK_MS,
+      what: 'memory is back'
+    }).catch(() => false)
     trial.expect(settled, `${gateway.name} had ${mebibytes(baseline)} MiB, and has ${mebibytes(await rss())} MiB after them`)
     trial.measured
       .set('memory a slow socket', `${mebibytes(Math.max(...peaks))} MiB`)
