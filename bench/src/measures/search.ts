@@ -54,7 +54,7 @@ type Searched = Apart & { middle: string }
 
 /**
  * How long a search takes in a long history, and in a short one asked in turn with it. The histories are in the index before
- * the stores start, which would be hours at it: they take half of one backend at most.
+ * the stores start, which would be hours at it: their worker leaves most of the time to whoever sends.
  */
 export async function search({ servers, pinning, isShort, say }: Bench): Promise<Result> {
   const life = new Lifetime()

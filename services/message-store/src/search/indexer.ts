@@ -29,6 +29,7 @@ const SETTLED_AFTER_MS = 2_000
 const COMPARE_EVERY_MS = 10 * 60_000
 const COMPARED_AT_ONCE = 500
 const WORTH_A_PAUSE_MS = 5
+const PAUSE_TIMES = 3
 const NONE = '00000000-0000-0000-0000-000000000000'
 
 /**
@@ -94,12 +95,12 @@ export class Indexer {
     }
   }
 
-  /** Half of the time at most: one message costs more to index than to send, and whoever sends goes first. */
+  /** A quarter of the time at most: one message costs more to index than to send, and whoever sends goes first. */
   async #paced<T>(work: () => Promise<T>): Promise<T> {
     const startedAt = performance.now()
     const result = await work()
     const tookMs = performance.now() - startedAt
-    if (tookMs > WORTH_A_PAUSE_MS && !this.#isStopping) await delay(tookMs)
+    if (tookMs > WORTH_A_PAUSE_MS && !this.#isStopping) await delay(PAUSE_TIMES * tookMs)
     return result
   }
 
