@@ -2,6 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Person, type Platform, type Scope, startPlatform, type TestProcess } from '@parley/test-kit'
 
 const TRY_MS = 45_000
+/** Between two kills the runs get somewhere: killed again as soon as it was back, nine tenths of the time went into starts. */
+const KILLS_APART_MS = 5_000
 
 /** Neither done nor refused for good. */
 const isTransient = (status: number): boolean => status >= 500 || status === 429
@@ -18,6 +20,7 @@ export class Stage {
   readonly platform: Platform
   #returning: Promise<void> = Promise.resolve()
   #isWhole = true
+  #killedAt = 0
   kills = 0
 
   private constructor(platform: Platform) {
@@ -30,9 +33,10 @@ export class Stage {
     return stage
   }
 
-  /** Kills a process, where all are there; it comes back while the others go on. */
+  /** Kills a process, where all are there and the last kill is over for a while; it comes back while the others go on. */
   kill(service: 'gateway' | 'message-store', n: number): void {
-    if (!this.#isWhole) return
+    if (!this.#isWhole || Date.now() - this.#killedAt < KILLS_APART_MS) return
+    this.#killedAt = Date.now()
     const { gateways, stores } = this.platform
     const victim: TestProcess = (service === 'gateway' ? gateways : stores)[n % 2]!
     this.#isWhole = false

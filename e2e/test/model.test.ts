@@ -34,5 +34,5 @@ t.test('two hundred runs of forty commands leave the platform and a list in memo
     results.reduce((sum, { numRuns }) => sum + numRuns, 0),
     RUNS
   )
-  t.comment(`${stage.kills} processes were killed meanwhile`)
+  t.ok(stage.kills >= 10, `${stage.kills} processes were killed meanwhile`)
 })
