@@ -158,6 +158,8 @@ export async function startServers(scope: Scope, { profileDir }: { profileDir: s
 
 async function openDatabase(scope: Scope, connectionString: string): Promise<pg.Client> {
   const database = new pg.Client({ connectionString })
+  // A run that is stopped ends the server under it; whoever asks it something hears of that, and the folders are removed yet.
+  database.on('error', () => {})
   await database.connect()
   scope.teardown(() => database.end())
   return database
