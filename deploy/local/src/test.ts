@@ -133,7 +133,7 @@ async function findTests(patterns: string[]): Promise<string[]> {
     for await (const file of glob([pattern, `${pattern}/**/*.test.ts`], { cwd: ROOT, exclude: path => path.includes('node_modules') })) {
       if (file.endsWith('.test.ts')) found.push(file)
     }
-    if (found.length === before && patterns.length > 0) throw new Error(`no test is named ${pattern}`)
+    if (found.length === before) throw new Error(`no test is named ${pattern}`)
   }
   return [...new Set(found)].sort()
 }
